@@ -1,0 +1,72 @@
+"""Every exception that auditmw raises on purpose. The docstring of a class is its default message."""
+
+from __future__ import annotations
+
+
+class AuditError(Exception):
+    """Something in the audit trail went wrong; the subclass and the message say what to do."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+
+
+class ConfigurationError(AuditError, ValueError):
+    """An option or argument is not usable; the message names it and what would be."""
+
+
+class PipelineError(ConfigurationError):
+    """The middlewares do not form a pipeline: put Writer() first and use forms that fit the calls around them."""
+
+
+class NotConfigured(AuditError):  # noqa: N818  (a contract name)
+    """No trail: call auditmw.configure("sqlite:///audit.db") once at start, or use @trail.audited.
+
+    configure(None) turns auditing off on purpose.
+    """
+
+
+class MissingExtra(AuditError, ImportError):  # noqa: N818  (it names what is missing, not a failure)
+    """An optional package is needed; the message names the extra to install."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed: pip install 'auditmw[{extra}]'")
+
+
+class Blocked(AuditError):  # noqa: N818  (a contract name)
+    """Raised by a middleware before its yield to prevent the attempt; give it the reason."""
+
+    @property
+    def reason(self) -> str:
+        return str(self)
+
+
+class CallBlocked(AuditError):  # noqa: N818  (a contract name)
+    """The call was not sent: a middleware blocked it. The reason and the entry's id are attributes."""
+
+    def __init__(self, reason: str, request_id: str | None = None) -> None:
+        super().__init__(f"the call was blocked and nothing was sent: {reason}")
+        self.reason = reason
+        self.request_id = request_id
+
+
+class AuditUnavailable(AuditError):  # noqa: N818  (says the state, as asyncio.QueueFull does)
+    """The audit trail cannot take the call's entry, and on_failure="refuse" was chosen: nothing was sent.
+
+    Free disk space or restore the journal directory; `auditmw doctor` names what failed.
+    """
+
+
+class TrailClosed(AuditError):  # noqa: N818  (as above)
+    """This trail is closed: make a new AuditTrail, or move aclose() to the end of the application."""
+
+
+class StoreError(AuditError):
+    """The store refused; the message says what to do."""
+
+
+class SchemaMismatch(StoreError):  # noqa: N818  (as above)
+    """The database has another schema version than this auditmw: run `auditmw migrate`, or upgrade auditmw."""
+
+
+class KeyMismatch(AuditError):  # noqa: N818  (as above)
+    """The trail was written under another key: point AUDITMW_KEY_FILE or key_file= at the key it was made with."""
