@@ -1,0 +1,102 @@
+"""One attempt in flight: the draft of one entry, which middlewares read and write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from auditmw.entry import Cost, Kind, Status, Usage
+
+
+class Call(msgspec.Struct, kw_only=True, weakref=True, eq=False):
+    """One attempt of a call while it runs. Every field here may be read and set by a middleware.
+
+    `request` is the wire body: replace it by a new object to change what is sent; the caller's own is never touched.
+    `response` is the provider's answer as JSON data (for a stream: assembled when it has ended), or what an audited
+    function returned. `status` is None until the attempt has ended.
+    """
+
+    request_id: str
+    timestamp_us: int
+    started_ns: int
+    """Monotonic nanoseconds at the start."""
+    call_id: str | None = None
+    attempt: int = 0
+    parent_id: str | None = None
+    kind: Kind = "llm"
+    action: str | None = None
+
+    user_id: str | None = None
+    subject: str | None = None
+    session_id: str | None = None
+    client_ip_hash: str | None = None
+    tenant: str | None = None
+    app: str | None = None
+    app_version: str | None = None
+    host: str | None = None
+
+    provider: str | None = None
+    model: str | None = None
+    response_model: str | None = None
+    stream: bool | None = None
+    stop_reason: str | None = None
+    tool_names: list[str] | None = None
+    service_tier: str | None = None
+    request: Any = None
+    response: Any = None
+
+    usage: Usage | None = None
+    cost: Cost | None = None
+    latency_us: int | None = None
+    ttft_us: int | None = None
+
+    params_hash: str | None = None
+    system_prompt_hash: str | None = None
+    input_hash: str | None = None
+    output_hash: str | None = None
+    hash_key_id: str | None = None
+    sanitization_count: int | None = None
+    sanitization: dict[str, int] | None = None
+    sanitizer_rules: str | None = None
+    purpose: str | None = None
+    legal_basis: str | None = None
+
+    status: Status | None = None
+    error: BaseException | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    http_status: int | None = None
+    audit_errors: int = 0
+
+    provider_request_id: str | None = None
+    response_id: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    first_chunk_ns: int | None = None
+    """Monotonic nanoseconds when the first chunk of a stream passed."""
+    reader: Any = None
+    """The provider's reader of this wire format (`auditmw.providers`), or None."""
+    chunk_hooks: list[Callable[[Any], Any]] | None = None
+    send_hooks: list[Callable[[Call], object]] | None = None
+    seal_hooks: list[Callable[[Call], object]] | None = None
+    run: Any = None
+    """The suspended middlewares of this attempt (`auditmw.pipeline.Run`)."""
+
+    def on_chunk(self, function: Callable[[Any], Any]) -> None:
+        """Have `function` see each chunk of a stream, or the whole answer, before the caller does.
+
+        What it returns replaces the chunk; None leaves it as it is.
+        """
+        self.chunk_hooks = [*(self.chunk_hooks or ()), function]
+
+    def before_send(self, function: Callable[[Call], object]) -> None:
+        """Run `function(call)` when all first halves are done, just before the attempt is sent."""
+        self.send_hooks = [*(self.send_hooks or ()), function]
+
+    def before_seal(self, function: Callable[[Call], object]) -> None:
+        """Run `function(call)` when all second halves are done, before the entry is sealed."""
+        self.seal_hooks = [*(self.seal_hooks or ()), function]

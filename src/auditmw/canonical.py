@@ -1,0 +1,166 @@
+"""Canonical JSON (RFC 8785), and making any value safe for it.
+
+msgspec writes the same bytes as RFC 8785 for ASCII keys, strings, integers within 2^53, booleans and null, many times
+faster than a JCS library; floats and keys beyond the basic plane take the slow way below. The property tests hold both
+against the `rfc8785` package.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+MAX_INT: Final = 2**53 - 1
+MAX_DEPTH: Final = 64
+_UNSAFE = re.compile("[\x00\ud800-\udfff]")
+_sorted_encoder = msgspec.json.Encoder(order="sorted")
+_BEYOND_BASIC_PLANE: Final = tuple(bytes([lead]) for lead in range(0xF0, 0xF5))
+
+
+class _FloatSeen(Exception):  # noqa: N818  (a signal inside this file, never an error)
+    pass
+
+
+def _refuse_float(text: str) -> float:
+    raise _FloatSeen
+
+
+_float_detector = msgspec.json.Decoder(float_hook=_refuse_float)
+
+
+def canonical_json(value: Any) -> bytes:
+    """RFC 8785 bytes of a JSON value; values that JSON or the standard cannot hold are made safe first."""
+    try:
+        encoded = _sorted_encoder.encode(value)
+        _float_detector.decode(encoded)
+    except Exception:  # a float, a lone surrogate, a huge integer, a foreign object: the slow way decides
+        return canonical_text(make_safe(value)).encode()
+    if b"null" in encoded or (not encoded.isascii() and any(lead in encoded for lead in _BEYOND_BASIC_PLANE)):
+        # null may have been a NaN; keys beyond the basic plane sort by UTF-16, not by UTF-8
+        return canonical_text(make_safe(value)).encode()
+    return encoded
+
+
+def canonical_text(value: Any) -> str:
+    """RFC 8785 text of a safe JSON value (see `make_safe`)."""
+    parts: list[str] = []
+    _write(value, parts.append)
+    return "".join(parts)
+
+
+def _write(value: Any, out: Any) -> None:
+    if isinstance(value, str):
+        out(msgspec.json.encode(value).decode())
+    elif value is None or value is True or value is False:
+        out({None: "null", True: "true", False: "false"}[value])
+    elif isinstance(value, int):
+        out(str(value))
+    elif isinstance(value, float):
+        out(_number(value))
+    elif isinstance(value, Mapping):
+        out("{")
+        for index, key in enumerate(sorted(value, key=lambda k: k.encode("utf-16-be"))):
+            out("," if index else "")
+            _write(key, out)
+            out(":")
+            _write(value[key], out)
+        out("}")
+    else:
+        out("[")
+        for index, item in enumerate(value):
+            out("," if index else "")
+            _write(item, out)
+        out("]")
+
+
+def _number(value: float) -> str:
+    """A finite float as ECMAScript writes it (RFC 8785, section 3.2.2.3)."""
+    if value == 0:
+        return "0"
+    sign = "-" if value < 0 else ""
+    mantissa, _, exponent = repr(abs(value)).partition("e")
+    whole, _, part = mantissa.partition(".")
+    part = "" if part == "0" else part
+    point = len(whole) + int(exponent or 0)
+    digits = whole + part
+    stripped = digits.lstrip("0")
+    point -= len(digits) - len(stripped)
+    digits = stripped.rstrip("0")
+    count = len(digits)
+    if count <= point <= 21:
+        return sign + digits + "0" * (point - count)
+    if 0 < point <= 21:
+        return f"{sign}{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    power = point - 1
+    tail = f".{digits[1:]}" if count > 1 else ""
+    return f"{sign}{digits[0]}{tail}e{'+' if power > 0 else '-'}{abs(power)}"
+
+
+def safe_text(text: str) -> str:
+    """The text with NUL and lone surrogates as U+FFFD: what every store can hold."""
+    return _UNSAFE.sub("\ufffd", text)
+
+
+def make_safe(value: Any) -> Any:
+    """The value as plain JSON data that every store holds and RFC 8785 defines; never raises.
+
+    NUL and lone surrogates become U+FFFD; integers beyond 2^53-1, NaN and infinities become strings; tuples and sets
+    lists; bytes, cyclic, too deep and foreign objects a short text that names their type.
+    """
+    return _safe(value, (), MAX_DEPTH)
+
+
+def _safe(value: Any, above: tuple[int, ...], depth: int) -> Any:
+    if value is None or value is True or value is False:
+        return value
+    kind = type(value)
+    if kind is str:
+        return safe_text(value)
+    if kind is int:
+        return value if -MAX_INT <= value <= MAX_INT else _digits(value)
+    if kind is float:
+        return value if math.isfinite(value) else "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        if id(value) in above:
+            return "<cycle>"
+        if not depth:
+            return "<too deep>"
+        above = (*above, id(value))
+        try:
+            if isinstance(value, Mapping):
+                return {_key(k): _safe(v, above, depth - 1) for k, v in value.items()}
+            items = sorted(value, key=repr) if isinstance(value, (set, frozenset)) else value
+            return [_safe(item, above, depth - 1) for item in items]
+        except Exception:  # a foreign container may raise anything while it is read
+            return f"<{kind.__name__}>"
+    return _foreign(value, kind, above, depth)
+
+
+def _digits(value: int) -> str:
+    try:
+        return str(value)
+    except ValueError:  # more digits than the interpreter writes
+        return hex(value)
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return safe_text(str(key))
+    safe = _safe(key, (), 1)
+    return safe if isinstance(safe, str) else canonical_text(safe)
+
+
+def _foreign(value: Any, kind: type, above: tuple[int, ...], depth: int) -> Any:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"<{kind.__name__} of {len(value)} bytes>"
+    try:  # dates, UUIDs, Decimals, enums, dataclasses and structs, as msgspec writes them
+        plain = msgspec.to_builtins(value)
+    except Exception:
+        return f"<{kind.__name__}>"
+    return f"<{kind.__name__}>" if plain is value else _safe(plain, above, depth - 1 if depth else 0)
