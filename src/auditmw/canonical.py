@@ -25,7 +25,7 @@ class _FloatSeen(Exception):  # noqa: N818  (a signal inside this file, never an
     pass
 
 
-def _refuse_float(text: str) -> float:
+def _refuse_float(_text: str) -> float:
     raise _FloatSeen
 
 

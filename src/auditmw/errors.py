@@ -37,6 +37,7 @@ class Blocked(AuditError):  # noqa: N818  (a contract name)
 
     @property
     def reason(self) -> str:
+        """The reason that was given."""
         return str(self)
 
 
@@ -62,6 +63,22 @@ class TrailClosed(AuditError):  # noqa: N818  (as above)
 
 class StoreError(AuditError):
     """The store refused; the message says what to do."""
+
+
+class StoreUnavailable(StoreError):  # noqa: N818  (as above)
+    """The store cannot be reached for now: entries wait in the journal, and the writer tries again."""
+
+
+class PoisonEntry(StoreError):  # noqa: N818  (as above)
+    """The store refuses one entry for good; `index` is its place in the batch. It is set aside, the rest goes on."""
+
+    def __init__(self, message: str, index: int) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+class SequenceGap(StoreError):  # noqa: N818  (as above)
+    """A writer's batch begins after a gap in its sequence: entries are missing. Run `auditmw verify` and `doctor`."""
 
 
 class SchemaMismatch(StoreError):  # noqa: N818  (as above)

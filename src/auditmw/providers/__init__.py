@@ -1,0 +1,1 @@
+"""Readers of providers' wire formats, one format a file."""

@@ -1,0 +1,1 @@
+"""Where entries live and are queried, one store a file."""

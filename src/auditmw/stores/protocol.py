@@ -1,0 +1,76 @@
+"""What a store does, and what it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from auditmw.entry import AuditEntry
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Consecutive entries of one writer: `entries[i].seq == first_seq + i`, all with the same `writer`."""
+
+    writer: str
+    first_seq: int
+    entries: Sequence[AuditEntry]
+
+    @property
+    def last_seq(self) -> int:
+        """The sequence number of the last entry."""
+        return self.first_seq + len(self.entries) - 1
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entries a query gives: all conditions that are not None hold. Times are microseconds, `until` is exclusive.
+
+    `kind` None leaves control entries out. Entries come in the order in which they were stored, or the other way round.
+    """
+
+    request_id: str | None = None
+    user_id: str | None = None
+    subject: str | None = None
+    session_id: str | None = None
+    tenant: str | None = None
+    model: str | None = None
+    status: str | None = None
+    action: str | None = None
+    call_id: str | None = None
+    kind: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    limit: int | None = None
+    newest_first: bool = False
+
+
+class Store(Protocol):
+    """Where entries live. All methods run on the writer's event loop; `query` may run beside `append`."""
+
+    async def open(self) -> None:
+        """Connect; migrate where this connection may, else raise `SchemaMismatch`.
+
+        Raises:
+            StoreUnavailable: it cannot be reached for now; worth trying again.
+            StoreError: it never will work as configured; the message says what to do.
+        """
+
+    async def append(self, batch: Batch) -> int:
+        """Store the batch exactly once in one transaction; return how many entries were new.
+
+        Claims the writer's sequence; a batch that is stored already, in whole or in part and however it was cut, adds
+        only what is missing. Gives the entries `stored_at`, which never goes backwards within a trail, and their
+        leaf indexes, and extends the Merkle tree.
+
+        Raises:
+            StoreUnavailable: nothing is known to be stored; try the same batch again.
+            PoisonEntry: one entry is refused for good.
+            SequenceGap: `first_seq` is beyond the writer's last entry plus one.
+        """
+
+    def query(self, wanted: Filter) -> AsyncIterator[AuditEntry]:
+        """Stream the entries that fit, never holding more than a page of them."""
+
+    async def close(self) -> None:
+        """Let go of connections and files; afterwards `open` works again."""
