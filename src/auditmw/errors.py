@@ -87,3 +87,11 @@ class SchemaMismatch(StoreError):  # noqa: N818  (as above)
 
 class KeyMismatch(AuditError):  # noqa: N818  (as above)
     """The trail was written under another key: point AUDITMW_KEY_FILE or key_file= at the key it was made with."""
+
+
+class EvidenceError(AuditError):
+    """The evidence is malformed or does not hold: treat what it speaks for as changed. The message names the part."""
+
+
+class UnknownSigner(EvidenceError):  # noqa: N818  (as above)
+    """No key that you trust signed this, so nothing can be said: pin the trail's verification key, got out of band."""
