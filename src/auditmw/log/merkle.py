@@ -121,7 +121,7 @@ def consistency_proof(old_size: int, new_size: int, node: NodeReader) -> list[by
 
 
 def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> None:
-    """Raises EvidenceError unless this leaf is number `index` of the tree with this size and root (RFC 9162, 2.1.3.2)."""
+    """Raises EvidenceError unless this is leaf `index` of the tree of this size and root (RFC 9162, 2.1.3.2)."""
     _check_index(index, size)
     _check_hashes(leaf, *proof)
     node, last, value = index, size - 1, leaf

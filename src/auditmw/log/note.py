@@ -67,9 +67,7 @@ class Note:
             if verifier is None:
                 continue
             if not verifier.verifies(message, signature.value):
-                raise EvidenceError(
-                    f"the signature of {signature.name} does not fit: the text or the signature changed"
-                )
+                raise EvidenceError(f"the signature of {signature.name} does not fit: text or signature changed")
             if verifier not in signed:
                 signed.append(verifier)
         if not signed:
