@@ -76,8 +76,15 @@ class Call(msgspec.Struct, kw_only=True, weakref=True, eq=False):
     span_id: str | None = None
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
 
+    parent: Call | None = None
+    children: int = 0
+    """How many calls inside were recorded as `llm`: tokens and cost are counted there, once."""
     first_chunk_ns: int | None = None
     """Monotonic nanoseconds when the first chunk of a stream passed."""
+    chunks: list[bytes] = msgspec.field(default_factory=list)
+    """The bytes of the provider's answer, kept as they pass and read once, when it has ended."""
+    content_type: str | None = None
+    content_encoding: str | None = None
     reader: Any = None
     """The provider's reader of this wire format (`auditmw.providers`), or None."""
     chunk_hooks: list[Callable[[Any], Any]] | None = None

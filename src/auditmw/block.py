@@ -1,0 +1,64 @@
+"""One call around a block of code: what `trail.call(...)` gives, and what audited functions run in."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from auditmw.call import Call
+from auditmw.context import Scope
+from auditmw.endings import status_of
+from auditmw.entry import Status
+from auditmw.providers import for_answer
+from auditmw.recorder import Recorder
+
+
+class Block:
+    """`async with trail.call(...) as call:`, or `with` in sync code.
+
+    Set `call.response` to the provider's answer to have it read; an exception inside is recorded as the error.
+    """
+
+    def __init__(self, recorder: Recorder, call: Call) -> None:
+        self._recorder = recorder
+        self._call = call
+        self._scope = Scope(parent=call)
+
+    def __enter__(self) -> Call:
+        self._recorder.begin(self._call)
+        self._scope.__enter__()
+        return self._call
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._scope.__exit__(kind, error, tb)
+        self._recorder.end(self._call, self._settle(error), error)
+
+    async def __aenter__(self) -> Call:
+        await self._recorder.begin_async(self._call)
+        self._scope.__enter__()
+        return self._call
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._scope.__exit__(kind, error, tb)
+        await self._recorder.end_async(self._call, self._settle(error), error)
+
+    def _settle(self, error: BaseException | None) -> Status:
+        if error is None:
+            read_returned(self._call)
+            return "success"
+        return "abandoned" if isinstance(error, GeneratorExit) else status_of(error)
+
+
+def read_returned(call: Call) -> None:
+    """Read what a function returned, if it is a provider's answer and no call inside recorded it already."""
+    if call.response is None or call.children:
+        return
+    reader = call.reader or for_answer(call.response)
+    if reader is None:
+        return
+    call.kind = "llm"
+    call.reader = reader
+    call.provider = call.provider or reader.name
+    reader.read_response(call, call.response)
+    call.model = call.model or call.response_model

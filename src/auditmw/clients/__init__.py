@@ -1,0 +1,1 @@
+"""Where each SDK's calls are hooked, one SDK a file."""

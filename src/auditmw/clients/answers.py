@@ -1,0 +1,52 @@
+"""Finds the entry of an answer or error that a wrapped client gave."""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from contextlib import suppress
+from typing import Any, Final
+
+from auditmw.call import Call
+from auditmw.errors import CallBlocked
+
+REMEMBERED: Final = 10_000
+
+
+class AnswerIndex:
+    """Which entry belongs to which answer: HTTP responses and exceptions by weak reference, the rest by their ids."""
+
+    def __init__(self) -> None:
+        self._objects: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+        self._ids: OrderedDict[str, str] = OrderedDict()
+
+    def add(self, answer: object, call: Call) -> None:
+        """Remember that this object came of this call, and the ids that the provider gave it."""
+        with suppress(TypeError):  # neither hashable nor weakly referable: the ids have to do
+            self._objects[answer] = call.request_id
+        for identity in (call.provider_request_id, call.response_id):
+            if identity is not None:
+                self._ids[identity] = call.request_id
+        while len(self._ids) > REMEMBERED:
+            self._ids.popitem(last=False)
+
+    def find(self, answer: Any) -> str | None:
+        """The id of the entry, or None if no wrapped client of this trail gave this."""
+        if isinstance(answer, CallBlocked):
+            return answer.request_id
+        for candidate in (answer, _get(answer, "response"), _get(answer, "http_response")):
+            try:
+                found = self._objects.get(candidate)
+            except TypeError:
+                continue
+            if found is not None:
+                return found
+        for name in ("_request_id", "request_id", "id"):
+            identity = _get(answer, name)
+            if isinstance(identity, str) and identity in self._ids:
+                return self._ids[identity]
+        return None
+
+
+def _get(answer: Any, name: str) -> Any:
+    return answer.get(name) if isinstance(answer, dict) else getattr(answer, name, None)

@@ -1,0 +1,124 @@
+"""Response bodies that tell when they end, in all the ways: read, failed, closed early, dropped.
+
+They pass every chunk on as it comes, on the task that reads, and keep the bytes: those are read once, at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from typing import Any
+
+import httpx2
+
+from auditmw.call import Call
+from auditmw.endings import ReaderTask, status_of
+from auditmw.recorder import Recorder
+
+
+def _pass(call: Call, chunk: bytes, recorder: Recorder) -> bytes:
+    if call.first_chunk_ns is None:
+        call.first_chunk_ns = recorder.clock.monotonic_ns()
+    for hook in call.chunk_hooks or ():
+        replaced = hook(chunk)
+        chunk = chunk if replaced is None else replaced
+    return chunk
+
+
+class AsyncRecordedBody(httpx2.AsyncByteStream):
+    """The body of an async response, recorded while it passes."""
+
+    def __init__(self, body: httpx2.AsyncByteStream, call: Call, recorder: Recorder) -> None:
+        self._body = body
+        self._call = call
+        self._recorder = recorder
+        self._chunks: list[bytes] = call.chunks
+        self._iterator: AsyncIterator[bytes] | None = None
+        self._reader: ReaderTask | None = None
+
+    @property
+    def elapsed(self) -> Any:
+        """What httpx2 reads for `Response.elapsed`."""
+        return getattr(self._body, "elapsed", None)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self._iterator = self._body.__aiter__()
+        self._reader = ReaderTask()
+        return self
+
+    async def __anext__(self) -> bytes:
+        assert self._iterator is not None  # noqa: S101  (the iterator protocol)
+        try:
+            chunk = await self._iterator.__anext__()
+        except StopAsyncIteration:
+            await self._recorder.end_async(self._call, "incomplete")
+            raise
+        except BaseException as error:
+            await self._recorder.end_async(self._call, status_of(error), error)
+            raise
+        self._chunks.append(chunk)
+        if self._call.first_chunk_ns is None or self._call.chunk_hooks:
+            return _pass(self._call, chunk, self._recorder)
+        return chunk
+
+    async def aclose(self) -> None:
+        """End the attempt, if it has not ended, and close the body."""
+        cancelled = (self._reader or ReaderTask()).is_being_cancelled()
+        try:
+            if isinstance(self._iterator, AsyncGenerator):
+                await self._iterator.aclose()
+            await self._body.aclose()
+        finally:
+            await self._recorder.end_async(self._call, "cancelled" if cancelled else "abandoned")
+
+    def __del__(self) -> None:
+        self._recorder.drop(self._call)
+
+
+class RecordedBody(httpx2.SyncByteStream):
+    """The body of a sync response, recorded while it passes."""
+
+    def __init__(self, body: httpx2.SyncByteStream, call: Call, recorder: Recorder) -> None:
+        self._body = body
+        self._call = call
+        self._recorder = recorder
+        self._chunks: list[bytes] = call.chunks
+        self._iterator: Iterator[bytes] | None = None
+        self._reader: ReaderTask | None = None
+
+    @property
+    def elapsed(self) -> Any:
+        """What httpx2 reads for `Response.elapsed`."""
+        return getattr(self._body, "elapsed", None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._iterator = self._body.__iter__()
+        self._reader = ReaderTask()
+        return self
+
+    def __next__(self) -> bytes:
+        assert self._iterator is not None  # noqa: S101  (the iterator protocol)
+        try:
+            chunk = next(self._iterator)
+        except StopIteration:
+            self._recorder.end(self._call, "incomplete")
+            raise
+        except BaseException as error:
+            self._recorder.end(self._call, status_of(error), error)
+            raise
+        self._chunks.append(chunk)
+        if self._call.first_chunk_ns is None or self._call.chunk_hooks:
+            return _pass(self._call, chunk, self._recorder)
+        return chunk
+
+    def close(self) -> None:
+        """End the attempt, if it has not ended, and close the body."""
+        cancelled = (self._reader or ReaderTask()).is_being_cancelled()
+        try:
+            if isinstance(self._iterator, Generator):
+                self._iterator.close()
+            self._body.close()
+        finally:
+            self._recorder.end(self._call, "cancelled" if cancelled else "abandoned")
+
+    def __del__(self) -> None:
+        self._recorder.drop(self._call)

@@ -1,0 +1,33 @@
+"""Gives the caller an answer that a middleware replaced on its way, in place of the provider's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import msgspec
+
+from auditmw.call import Call
+
+
+def replace_body(response: Any, call: Call) -> Any:
+    """Have `on_chunk` functions see, and perhaps replace, a whole answer; without any the response is left alone."""
+    if not call.chunk_hooks or call.status != "success":
+        return response
+    body = msgspec.json.decode(response.http_response.content)
+    changed = False
+    for hook in call.chunk_hooks:
+        replaced = hook(body)
+        if replaced is not None:
+            body, changed = replaced, True
+    if changed:
+        original: httpx2.Response = response.http_response
+        headers = [(k, v) for k, v in original.headers.items() if k not in {"content-length", "content-encoding"}]
+        response.http_response = httpx2.Response(
+            original.status_code,
+            headers=headers,
+            content=msgspec.json.encode(body),
+            request=original.request,
+            extensions=original.extensions,
+        )
+    return response

@@ -1,0 +1,233 @@
+"""The way of one attempt: drafted, admitted, first halves, then whatever end comes first, second halves, sealed.
+
+Every entry point (clients, the decorator, blocks by hand, ASGI) takes this way; none knows the trail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+import anyio
+from uuid_utils import uuid7
+
+from auditmw.call import Call
+from auditmw.clock import Clock, SystemClock
+from auditmw.context import Binding, current_binding, note_request_id
+from auditmw.diagnostics import report
+from auditmw.endings import status_of
+from auditmw.entry import Status
+from auditmw.pipeline import OFFLOAD_ABOVE, Pipeline, Run
+from auditmw.reading import read_answer
+
+MAX_ERROR_MESSAGE = 1000
+SECOND_HALF_SECONDS = 5.0
+
+
+class Intake(Protocol):
+    """What the recorder asks of the writer behind it."""
+
+    def admit(self) -> None:
+        """Reserve room for one entry, waiting as `on_full` says.
+
+        Raises:
+            AuditUnavailable: there is none, and `on_failure="refuse"` was chosen.
+        """
+
+    async def admit_async(self) -> None:
+        """The same without blocking the loop."""
+
+    def release(self, call: Call) -> None:
+        """The attempt's entry will never be sealed: its room is free again, and the loss is counted."""
+
+    def defer(self, call: Call, status: Status) -> None:
+        """Have the writer's thread finish a dropped call; safe in a finalizer: takes no lock and runs nothing."""
+
+    def missing_context(self) -> None:
+        """Count a call that nobody put a name to."""
+
+
+class Recorder:
+    """Records attempts through one pipeline."""
+
+    def __init__(self, pipeline: Pipeline, intake: Intake, clock: Clock, constants: dict[str, Any]) -> None:
+        self.pipeline = pipeline
+        self.clock = clock
+        self._intake = intake
+        self._constants = constants
+        self._live: set[Call] = set()
+
+    def draft(self, **fields: Any) -> Call:
+        """A new call with its ids, its start, and what is bound to the running task."""
+        request_id = str(uuid7())
+        call = Call(
+            request_id=request_id,
+            timestamp_us=self.clock.now_us(),
+            started_ns=self.clock.monotonic_ns(),
+            **{**self._constants, **fields},
+        )
+        if call.call_id is None:
+            call.call_id = request_id
+        binding = current_binding()
+        if binding is None:
+            self._intake.missing_context()
+        else:
+            _fill(call, binding)
+        return call
+
+    def begin(self, call: Call) -> None:
+        """Admit a sync attempt and run its first halves.
+
+        Raises:
+            CallBlocked: a middleware prevents it; the entry is sealed as `blocked`.
+            AuditUnavailable: no entry can be taken, and `on_failure="refuse"` was chosen.
+        """
+        self._intake.admit()
+        self._start(call)
+        try:
+            call.run.first_halves()
+        except BaseException as error:
+            self.end(call, status_of(error), error)
+            raise
+
+    async def begin_async(self, call: Call) -> None:
+        """Admit an async attempt and run its first halves; raises as `begin` does."""
+        await self._intake.admit_async()
+        self._start(call)
+        try:
+            await call.run.first_halves_async()
+        except BaseException as error:
+            await self.end_async(call, status_of(error), error)
+            raise
+
+    def _start(self, call: Call) -> None:
+        call.run = Run(self.pipeline, call)
+        self._live.add(call)
+
+    def _claim(self, call: Call) -> bool:
+        """Whether this end of the call is the first one, which wins."""
+        try:
+            self._live.remove(call)
+        except KeyError:
+            return False
+        return True
+
+    def end(self, call: Call, status: Status, error: BaseException | None = None) -> None:
+        """The attempt has ended; a second end is ignored."""
+        if self._claim(call):
+            read_answer(call)
+            _note_end(call, status, error)
+            call.run.second_halves()
+
+    async def end_async(self, call: Call, status: Status, error: BaseException | None = None) -> None:
+        """The same for an async attempt; under cancellation the halves run shielded, for a bounded time."""
+        if not self._claim(call):
+            return
+        large = sum(map(len, call.chunks)) > OFFLOAD_ABOVE
+        if large:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(read_answer, call)
+        else:
+            read_answer(call)
+        _note_end(call, status, error)
+        if not large and not self.pipeline.has_async and not self.pipeline.offloads(call):
+            call.run.second_halves()
+            return
+        with anyio.move_on_after(SECOND_HALF_SECONDS, shield=True) as scope:
+            await call.run.second_halves_async()
+        if scope.cancelled_caught:
+            call.run.second_halves_detached()
+
+    def drop(self, call: Call, status: Status = "abandoned") -> None:
+        """A finalizer found the call's stream dropped: only queue it, the writer's thread does the rest."""
+        if call in self._live:
+            self._intake.defer(call, status)
+
+    def finish_dropped(self, call: Call, status: Status) -> None:
+        """Finish a dropped call on the writer's thread: plain halves here, async ones on their loop if it answers."""
+        if not self._claim(call):
+            return
+        read_answer(call)
+        _note_end(call, status, None)
+        loop = call.run.loop
+        if loop is not None and loop.is_running():
+            done = asyncio.run_coroutine_threadsafe(call.run.second_halves_async(), loop)
+            try:
+                done.result(SECOND_HALF_SECONDS)
+            except Exception as error:  # the loop went away or does not answer
+                done.cancel()
+                report("auditmw.second_half_skipped", error=repr(error))
+                call.run.second_halves_detached()
+            return
+        call.run.second_halves_detached()
+
+    def interrupt_all(self) -> int:
+        """Record every call that is still in flight as `interrupted`; returns how many there were."""
+        calls = list(self._live)
+        for call in calls:
+            if self._claim(call):
+                read_answer(call)
+                _note_end(call, "interrupted", None)
+                call.run.second_halves_detached()
+        return len(calls)
+
+
+class NoRecorder(Recorder):
+    """What `configure(None)` gives: every call passes, none is recorded."""
+
+    def __init__(self) -> None:
+        self.clock = SystemClock()
+
+    def draft(self, **fields: Any) -> Call:
+        """A call that is never recorded."""
+        return Call(request_id="", timestamp_us=0, started_ns=0, **fields)
+
+    def begin(self, call: Call) -> None:
+        """Nothing."""
+
+    async def begin_async(self, call: Call) -> None:
+        """Nothing."""
+
+    def end(self, call: Call, status: Status, error: BaseException | None = None) -> None:
+        """Nothing."""
+
+    async def end_async(self, call: Call, status: Status, error: BaseException | None = None) -> None:
+        """Nothing."""
+
+    def drop(self, call: Call, status: Status = "abandoned") -> None:
+        """Nothing."""
+
+
+def _fill(call: Call, binding: Binding) -> None:
+    call.user_id = call.user_id or binding.user_id or None
+    call.subject = call.subject or binding.subject
+    call.session_id = call.session_id or binding.session_id
+    call.tenant = call.tenant or binding.tenant
+    call.client_ip_hash = binding.client_ip_hash
+    call.action = call.action or binding.action
+    call.purpose = call.purpose or binding.purpose
+    call.legal_basis = call.legal_basis or binding.legal_basis
+    call.trace_id = call.trace_id or binding.trace_id
+    call.span_id = call.span_id or binding.span_id
+    if binding.metadata:
+        call.metadata = {**binding.metadata, **call.metadata}
+    if call.parent is None and binding.parent is not None:
+        call.parent = binding.parent
+        call.parent_id = binding.parent.request_id
+    note_request_id(binding, call.request_id)
+
+
+def _note_end(call: Call, status: Status, error: BaseException | None) -> None:
+    """Settle the status: what the answer said comes first, then how it ended; keep the error's type and message."""
+    call.status = call.status or status
+    call.error = error
+    if call.parent is not None and (call.kind == "llm" or call.children):
+        call.parent.children += 1
+    if error is None or call.status == "success":
+        return
+    call.error_type = call.error_type or type(error).__name__
+    if call.error_message is None:
+        try:
+            call.error_message = str(error)[:MAX_ERROR_MESSAGE] or None
+        except Exception:  # an exception whose text cannot be made is no reason to lose the entry
+            call.error_message = None
