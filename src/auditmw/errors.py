@@ -57,6 +57,10 @@ class AuditUnavailable(AuditError):  # noqa: N818  (says the state, as asyncio.Q
     """
 
 
+class JournalError(AuditError):
+    """The journal cannot be used: free disk space, or give this process write access to the journal directory."""
+
+
 class TrailClosed(AuditError):  # noqa: N818  (as above)
     """This trail is closed: make a new AuditTrail, or move aclose() to the end of the application."""
 

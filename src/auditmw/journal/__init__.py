@@ -1,0 +1,8 @@
+"""The write-ahead journal: what was appended survives the death of the process. Payloads are opaque bytes to it."""
+
+from auditmw.journal.file import Journal
+from auditmw.journal.follow import Follower
+from auditmw.journal.frame import CANCELLED, FRAME_BYTES, INTENT, SEALED, Record
+from auditmw.journal.recovery import Orphan, Torn, orphans
+
+__all__ = ["CANCELLED", "FRAME_BYTES", "INTENT", "SEALED", "Follower", "Journal", "Orphan", "Record", "Torn", "orphans"]
