@@ -16,6 +16,9 @@ LEAVES = [leaf_hash(bytes([number])) for number in range(20)]
 ROOT = b64encode(EMPTY_ROOT).decode()
 LINES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1)
 
+NO_CHECKPOINT = r"^a checkpoint is an origin, a size and a root hash, a line each, and no empty line$"
+NOT_EMPTY = r"^an empty tree has the hash of nothing as its root, and no proof leads from it$"
+
 
 def head(size, origin=ORIGIN, leaves=LEAVES):
     return Checkpoint(origin, size, Frontier().extend(leaves[:size]).root())
@@ -53,20 +56,29 @@ def test_a_signed_checkpoint_never_changes_its_bytes():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "a checkpoint ends in a newline"),
-        (f"{ORIGIN}\n0\n{ROOT}", "a checkpoint ends in a newline"),
-        ("\n", "an origin, a size and a root hash"),
-        (f"{ORIGIN}\n0\n", "an origin, a size and a root hash"),
-        (f"\n0\n{ROOT}\n", "an origin, a size and a root hash"),
-        (f"{ORIGIN}\n0\n{ROOT}\n\n", "an origin, a size and a root hash"),
-        (f"{ORIGIN}\n0\n{ROOT}\n\nextension\n", "an origin, a size and a root hash"),
-        (f"{ORIGIN}\n\n0\n{ROOT}\n", "an origin, a size and a root hash"),
+        ("", "^a checkpoint ends in a newline$"),
+        (f"{ORIGIN}\n0\n{ROOT}", "^a checkpoint ends in a newline$"),
+        ("\n", NO_CHECKPOINT),
+        (f"{ORIGIN}\n0\n", NO_CHECKPOINT),
+        (f"\n0\n{ROOT}\n", NO_CHECKPOINT),
+        (
+            f"{ORIGIN}\n0\n{ROOT}\n\n",
+            NO_CHECKPOINT,
+        ),
+        (
+            f"{ORIGIN}\n0\n{ROOT}\n\nextension\n",
+            NO_CHECKPOINT,
+        ),
+        (
+            f"{ORIGIN}\n\n0\n{ROOT}\n",
+            NO_CHECKPOINT,
+        ),
         (f"{ORIGIN}\n0\n{ROOT[:-1]}\n", "is not base64 in its one spelling"),
         (f"{ORIGIN}\n0\n{ROOT[:-2]}V=\n", "is not base64 in its one spelling"),
         (f"{ORIGIN}\n0\n{EMPTY_ROOT.hex()}\n", "the root hash of a checkpoint has 32 bytes, not 48"),
         (f"{ORIGIN}\n0\nAAAA\n", "the root hash of a checkpoint has 32 bytes, not 3"),
-        (f"{ORIGIN}\r\n0\r\n{ROOT}\r\n", "a note holds a control character"),
-        (f"\ud800\n0\n{ROOT}\n", "half a surrogate pair"),
+        (f"{ORIGIN}\r\n0\r\n{ROOT}\r\n", "^a note holds a control character: copy it without changing its line ends$"),
+        (f"\ud800\n0\n{ROOT}\n", "^a note holds half a surrogate pair, which is not UTF-8$"),
     ],
 )
 def test_text_that_is_no_checkpoint_is_refused(text, message):
@@ -81,6 +93,11 @@ def test_text_that_is_no_checkpoint_is_refused(text, message):
 def test_a_size_that_is_no_plain_decimal_is_refused(size):
     with pytest.raises(EvidenceError, match="is not a decimal number of at most 19 digits"):
         Checkpoint.from_text(f"{ORIGIN}\n{size}\n{ROOT}\n")
+
+
+def test_an_error_quotes_no_more_than_eighty_digits_of_a_size():
+    with pytest.raises(EvidenceError, match=r"^'1{80}' is not"):
+        Checkpoint.from_text(f"{ORIGIN}\n{'1' * 81}\n{ROOT}\n")
 
 
 def test_a_size_may_have_nineteen_digits():
@@ -121,7 +138,7 @@ def test_a_checkpoint_under_a_key_that_is_not_pinned_proves_nothing():
 
 
 def test_a_note_of_another_purpose_is_no_checkpoint():
-    with pytest.raises(EvidenceError, match="an origin, a size and a root hash"):
+    with pytest.raises(EvidenceError, match=NO_CHECKPOINT):
         open_checkpoint(sign_note("hello\n", SIGNER), ORIGIN, [SIGNER.verifier])
 
 
@@ -166,5 +183,5 @@ def test_every_trail_begins_with_the_empty_one():
     ],
 )
 def test_an_empty_trail_has_one_root_and_no_proof(old, new, hashes):
-    with pytest.raises(EvidenceError, match="an empty tree has the hash of nothing as its root"):
+    with pytest.raises(EvidenceError, match=NOT_EMPTY):
         check_consistency(old, new, hashes)

@@ -15,6 +15,7 @@ NAME = "example.com/trail"
 SIGNER = Ed25519Signer(NAME, SEED)
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1).filter(is_key_name)
 SEEDS = st.binary(min_size=32, max_size=32)
+NO_KEY = r"^a key reads name\+id\+base64, without a newline: copy the whole line$"
 
 
 def encode(algorithm, key):
@@ -75,12 +76,12 @@ def test_a_signing_key_does_not_show_itself():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "a key reads name\\+id\\+base64"),
-        (NAME, "a key reads name\\+id\\+base64"),
-        (f"{NAME}+12345678", "a key reads name\\+id\\+base64"),
-        (f"{NAME}+12345678+!!", "a key reads name\\+id\\+base64"),
-        (SIGNER.verifier.to_text() + "\n", "a key reads name\\+id\\+base64"),
-        (SIGNER.verifier.to_text()[:-1], "a key reads name\\+id\\+base64"),
+        ("", NO_KEY),
+        (NAME, NO_KEY),
+        (f"{NAME}+12345678", NO_KEY),
+        (f"{NAME}+12345678+!!", NO_KEY),
+        (SIGNER.verifier.to_text() + "\n", NO_KEY),
+        (SIGNER.verifier.to_text()[:-1], NO_KEY),
         (f"{NAME}+12345678+", f"the key of {NAME} is not an Ed25519 key"),
         (f"{NAME}+12345678+{encode(2, PUBLIC)}", f"the key of {NAME} is not an Ed25519 key"),
         (f"{NAME}+12345678+{encode(1, PUBLIC)}", f"key of {NAME} does not match its id"),
@@ -99,7 +100,7 @@ def test_text_that_is_no_verification_key_is_refused(text, message):
     [
         (SIGNER.verifier.to_text(), "a signing key begins with PRIVATE\\+KEY\\+"),
         (SIGNER.to_text().replace(NAME, "example.org/trail"), "key of example.org/trail does not match its id"),
-        ("PRIVATE+KEY+", "a key reads name\\+id\\+base64"),
+        ("PRIVATE+KEY+", NO_KEY),
     ],
 )
 def test_text_that_is_no_signing_key_is_refused_without_showing_it(text, message):
@@ -110,7 +111,7 @@ def test_text_that_is_no_signing_key_is_refused_without_showing_it(text, message
 
 
 @pytest.mark.parametrize(
-    "name", ["", "a b", "a+b", "a\tb", "a\u00a0b", "a\u2028b", "a\nb", "a\x00b", "\ud800", "\udfff"]
+    "name", ["", "a b", "a+b", "a\tb", "a\u00a0b", "a\u2028b", "a\nb", "a\x00b", chr(0xD800), chr(0xDFFF)]
 )
 def test_a_name_that_a_signature_line_cannot_carry_is_refused(name):
     assert not is_key_name(name)

@@ -23,6 +23,7 @@ def prove(index, size, extra=None):
     return Proof(index, tuple(inclusion_proof(index, size, node)), checkpoint, extra)
 
 
+NO_INDEX = r"^a proof names its leaf in a line that begins with index$"
 PROOF = prove(5, 11)
 TEXT = PROOF.to_text()
 
@@ -67,7 +68,7 @@ def test_reading_garbage_gives_a_proof_that_reads_back_the_same_or_a_plain_error
 def test_a_proof_speaks_for_its_own_leaf_trail_and_key_only():
     with pytest.raises(EvidenceError, match="does not lead to the root"):
         PROOF.verify(LEAVES[6], ORIGIN, [SIGNER.verifier])
-    with pytest.raises(EvidenceError, match="not of 'example.com/other'"):
+    with pytest.raises(EvidenceError, match=r"not of 'example\.com/other'"):
         PROOF.verify(LEAVES[5], "example.com/other", [SIGNER.verifier])
     with pytest.raises(UnknownSigner):
         PROOF.verify(LEAVES[5], ORIGIN, [Ed25519Signer(ORIGIN, bytes(32)).verifier])
@@ -92,14 +93,17 @@ def test_an_index_beyond_the_checkpoint_is_refused():
         ("\ufeff" + TEXT, "a proof begins with the line c2sp.org/tlog-proof@v1"),
         (TEXT.replace("\n", "\r\n"), "a proof begins with the line c2sp.org/tlog-proof@v1"),
         (TEXT.partition("\n\n")[0] + "\n", "its checkpoint follows a blank line"),
-        (TEXT.replace("index 5\n", ""), "names its leaf in a line that begins with index"),
-        (TEXT.replace("index 5", "Index 5"), "names its leaf in a line that begins with index"),
-        ("c2sp.org/tlog-proof@v1\n\n" + PROOF.checkpoint, "names its leaf in a line that begins with index"),
+        (TEXT.replace("index 5\n", ""), NO_INDEX),
+        (TEXT.replace("index 5", "Index 5"), NO_INDEX),
+        ("c2sp.org/tlog-proof@v1\n\n" + PROOF.checkpoint, NO_INDEX),
         (
             "c2sp.org/tlog-proof@v1\nextra AAAA\n\n" + PROOF.checkpoint,
-            "names its leaf in a line that begins with index",
+            NO_INDEX,
         ),
-        (TEXT.replace("index 5", "extra AAAA\nextra AAAA\nindex 5"), "names its leaf in a line that begins with index"),
+        (
+            TEXT.replace("index 5", "extra AAAA\nextra AAAA\nindex 5"),
+            NO_INDEX,
+        ),
         (TEXT.replace("index 5", "index 5\nextra AAAA"), "is not base64"),
         (TEXT.replace("index 5", "index 05"), "is not a decimal number"),
         (TEXT.replace("index 5", "index  5"), "is not a decimal number"),

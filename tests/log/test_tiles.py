@@ -45,7 +45,8 @@ def test_tiles_are_the_same_however_the_appends_are_cut(batches):
 
 def test_only_the_tiles_that_change_are_given_back():
     changed = extend_tiles(300, TILES[1][: 44 * 32], LEAVES[300:800])
-    assert [(tile.number, len(tile.hashes) // 32) for tile in changed] == [(1, 256), (2, 256), (3, 32)]
+    assert changed == [Tile(1, TILES[1]), Tile(2, TILES[2]), Tile(3, TILES[3][: 32 * 32])]
+    assert all(isinstance(tile.number, int) for tile in changed)
 
 
 @pytest.mark.parametrize("width", [0, 43, 45])

@@ -189,7 +189,7 @@ def _split(width: int) -> int:
 
 
 def _trailing_zeros(number: int) -> int:
-    return (number & -number).bit_length() - 1 if number else 0
+    return (number & -number).bit_length() - 1
 
 
 def _check_index(index: int, size: int) -> None:

@@ -91,8 +91,9 @@ def sign_note(text: str, *signers: Signer) -> str:
 
 
 def _read_signature(line: str) -> Signature:
-    dash, name, encoded = parts if len(parts := line.split(" ")) == 3 else ("", "", "")
-    data = decode_base64(encoded)
-    if dash != "\N{EM DASH}" or not is_key_name(name) or len(data) <= KEY_ID_BYTES:
-        raise EvidenceError(f"{line[:80]!r} is no signature line: a dash, a name and base64, between single spaces")
-    return Signature(name, data[:KEY_ID_BYTES], data[KEY_ID_BYTES:])
+    parts = line.split(" ")
+    if len(parts) == 3 and parts[0] == "\N{EM DASH}" and is_key_name(parts[1]):
+        data = decode_base64(parts[2])
+        if len(data) > KEY_ID_BYTES:
+            return Signature(parts[1], data[:KEY_ID_BYTES], data[KEY_ID_BYTES:])
+    raise EvidenceError(f"{line[:80]!r} is no signature line: a dash, a name and base64, between single spaces")
