@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -46,14 +46,18 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Store(Protocol):
-    """Where entries live. All methods run on the writer's event loop; `query` may run beside `append`."""
+    """Where entries live. All methods run on the writer's event loop; `query` may run beside `append`.
 
-    async def open(self) -> None:
-        """Connect; migrate where this connection may, else raise `SchemaMismatch`.
+    A writer's sequence begins at 1.
+    """
+
+    async def open(self, *, read_only: bool = False) -> None:
+        """Connect; migrate where this connection may. `read_only` creates, migrates and writes nothing.
 
         Raises:
             StoreUnavailable: it cannot be reached for now; worth trying again.
-            StoreError: it never will work as configured; the message says what to do.
+            SchemaMismatch: the schema is newer, or older and this connection may not migrate.
+            ConfigurationError: it never will work as configured; the message says what to do.
         """
 
     async def append(self, batch: Batch) -> int:
@@ -65,12 +69,25 @@ class Store(Protocol):
 
         Raises:
             StoreUnavailable: nothing is known to be stored; try the same batch again.
-            PoisonEntry: one entry is refused for good.
+            PoisonEntry: one entry is refused for good; `index` is its place in this batch.
             SequenceGap: `first_seq` is beyond the writer's last entry plus one.
         """
 
     def query(self, wanted: Filter) -> AsyncIterator[AuditEntry]:
-        """Stream the entries that fit, never holding more than a page of them."""
+        """Stream the entries that fit and were stored when it began, never holding more than a page of them."""
+
+    async def settings(self) -> dict[str, Any]:
+        """The trail-wide choices by name, as JSON data."""
+
+    async def set_setting(self, name: str, value: Any) -> None:
+        """Keep a trail-wide choice, replacing an earlier one."""
+
+    async def bind_key(self, key_id: str) -> None:
+        """Bind the trail to the fingerprint of its digest key; every other one is refused from then on.
+
+        Raises:
+            KeyMismatch: the trail is bound to another key.
+        """
 
     async def close(self) -> None:
         """Let go of connections and files; afterwards `open` works again."""

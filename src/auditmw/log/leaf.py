@@ -1,0 +1,126 @@
+"""The leaf of an entry: what its place in the tree commits to, computed from the values as they are stored.
+
+The core lies openly in the leaf. Every other field class is there only as a salted commitment, so that its values and
+its salt can be removed without changing the leaf.
+
+The functions take an entry's stored values: `STORED_FIELDS` in order, the JSON fields as the text that is stored. The
+leaf is RFC 8785 JSON: its keys are ASCII and in order, its values text, integers and booleans, which msgspec writes as
+the standard asks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from auditmw.entry import CORE_FIELDS, FIELD_CLASSES, AuditEntry
+from auditmw.errors import EvidenceError
+from auditmw.log.commitment import SALT_BYTES, commit
+from auditmw.log.merkle import leaf_hash as hash_leaf
+
+STORED_FIELDS: Final[tuple[str, ...]] = tuple(n for n in AuditEntry.__struct_fields__ if n != "leaf_index")
+"""What is stored of an entry; its leaf index is its place."""
+
+CLASS_VERSION: Final = 1
+_EMPTY_SLOT: Final = bytes(SALT_BYTES)
+
+
+def _canonical_object(fields: tuple[str, ...]) -> type[msgspec.Struct]:
+    """A struct whose JSON is the canonical object of these fields, None ones left out."""
+    return msgspec.defstruct("CanonicalObject", [(name, Any, None) for name in sorted(fields)], omit_defaults=True)
+
+
+def _values_of(fields: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    places = [STORED_FIELDS.index(name) for name in sorted(fields)]
+    return itemgetter(*places) if len(places) > 1 else lambda values: tuple(values[place] for place in places)
+
+
+class FieldClass(NamedTuple):
+    """One erasable class: its name, its slot among the salts, its bit in `erased`."""
+
+    name: str
+    slot: slice
+    bit: int
+    values_of: Callable[[Sequence[Any]], tuple[Any, ...]]
+    object: type[msgspec.Struct]
+
+
+CLASSES: Final[tuple[FieldClass, ...]] = tuple(
+    FieldClass(
+        name=name,
+        slot=slice(number * SALT_BYTES, (number + 1) * SALT_BYTES),
+        bit=1 << number,
+        values_of=_values_of(fields),
+        object=_canonical_object(fields),
+    )
+    # content lies in a table of its own; its slot is kept here, so that no row must change when it comes
+    for number, (name, fields) in enumerate({**FIELD_CLASSES, "content": ()}.items())
+)
+SALTS_BYTES: Final = SALT_BYTES * len(CLASSES)
+"""The length of a row's salts."""
+
+_BY_NAME: Final = sorted(CLASSES, key=lambda field_class: field_class.name)
+_CORE_KEYS: Final = tuple(sorted((*CORE_FIELDS, "commitments")))
+_COMMITMENTS_AT: Final = _CORE_KEYS.index("commitments")
+_core_values = _values_of(CORE_FIELDS)
+_CoreObject = _canonical_object(_CORE_KEYS)
+_encode = msgspec.json.Encoder().encode
+
+
+def draw_salts(rows: Sequence[Sequence[Any]]) -> list[bytes]:
+    """Fresh salts for each of these rows of stored values; the slots of empty classes are zero."""
+    random = os.urandom(SALTS_BYTES * len(rows))
+    salts = []
+    for number, values in enumerate(rows):
+        drawn = random[number * SALTS_BYTES : (number + 1) * SALTS_BYTES]
+        salts.append(b"".join(drawn[c.slot] if _is_filled(c, values) else _EMPTY_SLOT for c in CLASSES))
+    return salts
+
+
+def leaf_bytes(values: Sequence[Any], salts: bytes, erased: int = 0) -> bytes:
+    """The canonical JSON that the leaf hash covers.
+
+    `erased` has the bit of each class whose values are gone and whose slot holds the commitment instead of the salt.
+    Raises EvidenceError where values, salts and `erased` contradict each other.
+    """
+    if len(salts) != SALTS_BYTES or erased >> len(CLASSES):
+        raise EvidenceError(f"salts of {len(salts)} bytes and erased = {erased} are not what auditmw writes")
+    core = list(_core_values(values))
+    core.insert(_COMMITMENTS_AT, _commitments(values, salts, erased) or None)
+    return _encode(_CoreObject(*core))
+
+
+def leaf_hash(values: Sequence[Any], salts: bytes, erased: int = 0) -> bytes:
+    """The entry's leaf in the tree; raises as `leaf_bytes` does."""
+    return hash_leaf(leaf_bytes(values, salts, erased))
+
+
+def class_bytes(field_class: FieldClass, values: Sequence[Any]) -> bytes:
+    """The canonical JSON of one class's values that its commitment covers."""
+    return _encode(field_class.object(*field_class.values_of(values)))
+
+
+def _commitments(values: Sequence[Any], salts: bytes, erased: int) -> dict[str, str]:
+    found = {}
+    for field_class in _BY_NAME:
+        slot = salts[field_class.slot]
+        filled = _is_filled(field_class, values)
+        if erased & field_class.bit:
+            if filled:
+                raise EvidenceError(f"the class {field_class.name} is marked erased and has values")
+            found[field_class.name] = slot.hex()
+        elif filled:
+            found[field_class.name] = commit(
+                field_class.name, CLASS_VERSION, slot, class_bytes(field_class, values)
+            ).hex()
+        elif slot != _EMPTY_SLOT:
+            raise EvidenceError(f"the class {field_class.name} is empty and has a salt")
+    return found
+
+
+def _is_filled(field_class: FieldClass, values: Sequence[Any]) -> bool:
+    return any(value is not None for value in field_class.values_of(values))

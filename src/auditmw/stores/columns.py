@@ -1,0 +1,131 @@
+"""The one mapping between an entry and its stored columns.
+
+A row is an entry's stored values in the order of `COLUMNS`: integers, booleans and text, JSON fields as canonical JSON
+text. The SQL stores differ only in how they spell times, booleans and the writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_type_hints
+
+import msgspec
+
+from auditmw.canonical import MAX_INT, canonical_json
+from auditmw.entry import JSON_FIELDS, AuditEntry
+from auditmw.errors import PoisonEntry, StoreError
+from auditmw.log.leaf import STORED_FIELDS, draw_salts, leaf_hash
+from auditmw.stores.protocol import Batch
+
+ColumnKind = Literal["text", "integer", "boolean", "time", "json"]
+
+_TIMES: Final = frozenset({"timestamp_us", "logged_at_us", "stored_at_us"})
+_YEAR_10000_US: Final = 253_402_300_800_000_000
+_VALUES: Final[dict[ColumnKind, Any]] = {
+    "text": str,
+    "json": str,
+    "boolean": bool,
+    "integer": Annotated[int, msgspec.Meta(ge=-MAX_INT, le=MAX_INT)],
+    "time": Annotated[int, msgspec.Meta(ge=0, lt=_YEAR_10000_US)],
+}
+
+
+def _kind_of(name: str, hint: Any) -> ColumnKind:
+    if name in JSON_FIELDS:
+        return "json"
+    if name in _TIMES:
+        return "time"
+    types = {hint, *get_args(hint)}
+    return "boolean" if bool in types else "integer" if int in types else "text"
+
+
+_HINTS: Final = {name: hint for name, hint in get_type_hints(AuditEntry).items() if name in STORED_FIELDS}
+COLUMNS: Final[dict[str, ColumnKind]] = {name: _kind_of(name, _HINTS[name]) for name in STORED_FIELDS}
+"""Every stored field and what kind of column it takes."""
+
+REQUIRED: Final = frozenset(name for name, hint in _HINTS.items() if type(None) not in get_args(hint))
+"""The fields that every entry has."""
+
+_Row: Final = msgspec.defstruct(
+    "Row",
+    [(name, _VALUES[kind] if name in REQUIRED else _VALUES[kind] | None) for name, kind in COLUMNS.items()],
+    array_like=True,
+)
+_LEAF_INDEX: Final = AuditEntry.__struct_fields__.index("leaf_index")
+_STORED_AT: Final = STORED_FIELDS.index("stored_at_us")
+_SEQ: Final = STORED_FIELDS.index("seq")
+WRITER: Final = STORED_FIELDS.index("writer")
+"""The writer's place in a row."""
+
+
+def places_of(kind: ColumnKind) -> tuple[int, ...]:
+    """Where in a row the columns of this kind are."""
+    return tuple(place for place, found in enumerate(COLUMNS.values()) if found == kind)
+
+
+_JSON: Final = places_of("json")
+
+
+class Leaf(NamedTuple):
+    """An entry on its way into a store: its row, its salts, and the hash that the tree takes."""
+
+    row: list[Any]
+    salts: bytes
+    hash: bytes
+
+
+def make_leaves(batch: Batch, first: int, stored_at_us: int) -> list[Leaf]:
+    """The batch's entries from place `first` on as they are stored at this time, with fresh salts.
+
+    Raises PoisonEntry for the first entry that no store could hold and give back as it was.
+    """
+    places = range(first, len(batch.entries))
+    try:
+        return _leaves([_to_row(batch, place, stored_at_us) for place in places])
+    except Exception as error:
+        for place in places:
+            _refuse_poison(batch, place, stored_at_us)
+        raise StoreError(f"the batch of {batch.writer} at {batch.first_seq} cannot be stored: {error}") from error
+
+
+def to_entry(row: Sequence[Any], leaf_index: int) -> AuditEntry:
+    """The entry of a stored row."""
+    values = list(row)
+    for place in _JSON:
+        if values[place] is not None:
+            values[place] = _parse(values[place], STORED_FIELDS[place], leaf_index)
+    values.insert(_LEAF_INDEX, leaf_index)
+    return AuditEntry(*values)
+
+
+def _leaves(rows: list[list[Any]]) -> list[Leaf]:
+    msgspec.convert(rows, list[_Row])  # type: ignore[valid-type]  # a struct made at run time
+    return [Leaf(row, salts, leaf_hash(row, salts)) for row, salts in zip(rows, draw_salts(rows), strict=True)]
+
+
+def _to_row(batch: Batch, place: int, stored_at_us: int) -> list[Any]:
+    values = list(msgspec.structs.astuple(batch.entries[place]))
+    del values[_LEAF_INDEX]
+    for column in _JSON:
+        if values[column] is not None:
+            values[column] = canonical_json(values[column]).decode()
+    values[WRITER] = batch.writer
+    values[_SEQ] = batch.first_seq + place
+    values[_STORED_AT] = stored_at_us
+    return values
+
+
+def _refuse_poison(batch: Batch, place: int, stored_at_us: int) -> None:
+    try:
+        _leaves([_to_row(batch, place, stored_at_us)])
+    except Exception as error:
+        raise PoisonEntry(f"entry {batch.entries[place].request_id!r} cannot be stored: {error}", place) from error
+
+
+def _parse(text: str, name: str, leaf_index: int) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise StoreError(
+            f"{name} of entry {leaf_index} is not JSON, so it was changed: run `auditmw verify`"
+        ) from error

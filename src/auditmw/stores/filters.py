@@ -1,0 +1,53 @@
+"""What a filter asks for, as conditions that every store can apply in its own way."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from auditmw.entry import AuditEntry
+from auditmw.stores.protocol import Filter
+
+_EQUAL: Final = (
+    "request_id",
+    "call_id",
+    "user_id",
+    "subject",
+    "session_id",
+    "tenant",
+    "model",
+    "status",
+    "action",
+)
+_OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "=": operator.eq,
+    "<>": operator.ne,
+    ">=": operator.ge,
+    "<": operator.lt,
+}
+
+
+class Condition(NamedTuple):
+    """One stored field compared with a value."""
+
+    field: str
+    operator: str
+    value: Any
+
+
+def conditions(wanted: Filter) -> list[Condition]:
+    """All that must hold for an entry to be wanted."""
+    found = [Condition(name, "=", value) for name in _EQUAL if (value := getattr(wanted, name)) is not None]
+    found.append(Condition("kind", "=", wanted.kind) if wanted.kind else Condition("kind", "<>", "control"))
+    if wanted.since_us is not None:
+        found.append(Condition("timestamp_us", ">=", wanted.since_us))
+    if wanted.until_us is not None:
+        found.append(Condition("timestamp_us", "<", wanted.until_us))
+    return found
+
+
+def matcher(wanted: Filter) -> Callable[[AuditEntry], bool]:
+    """A function that says whether an entry is wanted."""
+    checks = [(c.field, _OPERATORS[c.operator], c.value) for c in conditions(wanted)]
+    return lambda entry: all(compare(getattr(entry, field), value) for field, compare, value in checks)

@@ -1,0 +1,89 @@
+-- For ordinary SQL. Times are RFC 3339 text. SQLite knows no decimals: cost_usd is a REAL here so that it compares and
+-- sums; exact is audit_entries.cost_nano.
+
+CREATE VIEW llm_audit_attempts AS
+SELECT
+    request_id,
+    strftime('%Y-%m-%dT%H:%M:%S', timestamp_us / 1000000, 'unixepoch')
+        || printf('.%06dZ', timestamp_us % 1000000) AS timestamp,
+    user_id,
+    model,
+    action,
+    system_prompt_hash,
+    input_tokens,
+    output_tokens,
+    thinking_tokens,
+    latency_us / 1000.0 AS latency_ms,
+    cost_nano / 1e9 AS cost_usd,
+    status,
+    error_message,
+    sanitization_count,
+    input_hash,
+    output_hash,
+    metadata,
+    strftime('%Y-%m-%dT%H:%M:%SZ', stored_at_us / 1000000, 'unixepoch') AS created_at
+FROM audit_entries
+WHERE kind = 'llm';
+
+-- One row per call: its last attempt, with the cost of all of them. Both ways to find a call's other attempts have an
+-- index: a first attempt by its request_id, which is the call's id, a later one by call_id.
+CREATE VIEW llm_audit_log AS
+SELECT
+    last.request_id,
+    strftime('%Y-%m-%dT%H:%M:%S', last.timestamp_us / 1000000, 'unixepoch')
+        || printf('.%06dZ', last.timestamp_us % 1000000) AS timestamp,
+    last.user_id,
+    last.model,
+    last.action,
+    last.system_prompt_hash,
+    last.input_tokens,
+    last.output_tokens,
+    last.thinking_tokens,
+    last.latency_us / 1000.0 AS latency_ms,
+    CASE
+        WHEN last.attempt = 0 OR last.call_id IS NULL THEN last.cost_nano
+        ELSE (
+            SELECT sum(cost_nano)
+            FROM (
+                SELECT later.cost_nano
+                FROM audit_entries AS later
+                WHERE later.call_id = last.call_id AND later.call_id <> later.request_id AND later.kind = 'llm'
+                UNION ALL
+                SELECT first.cost_nano
+                FROM audit_entries AS first
+                WHERE first.request_id = last.call_id AND first.call_id = first.request_id AND first.kind = 'llm'
+            )
+        )
+    END / 1e9 AS cost_usd,
+    last.status,
+    last.error_message,
+    last.sanitization_count,
+    last.input_hash,
+    last.output_hash,
+    last.metadata,
+    strftime('%Y-%m-%dT%H:%M:%SZ', last.stored_at_us / 1000000, 'unixepoch') AS created_at
+FROM audit_entries AS last
+WHERE
+    last.kind = 'llm'
+    AND NOT EXISTS (
+        SELECT 1
+        FROM audit_entries AS later
+        WHERE
+            later.call_id = last.call_id
+            AND later.attempt > last.attempt
+            AND later.call_id <> later.request_id
+            AND later.kind = 'llm'
+    )
+    AND (
+        last.call_id IS NULL
+        OR last.call_id = last.request_id
+        OR NOT EXISTS (
+            SELECT 1
+            FROM audit_entries AS first
+            WHERE
+                first.request_id = last.call_id
+                AND first.call_id = first.request_id
+                AND first.attempt > last.attempt
+                AND first.kind = 'llm'
+        )
+    );

@@ -1,0 +1,283 @@
+"""The trail in one SQLite file: write-ahead log, every commit flushed to the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+import aiosqlite
+import msgspec
+
+from auditmw.canonical import canonical_json
+from auditmw.clock import Clock, SystemClock
+from auditmw.entry import AuditEntry
+from auditmw.errors import ConfigurationError, KeyMismatch, SchemaMismatch, StoreError, StoreUnavailable
+from auditmw.log.merkle import Frontier
+from auditmw.stores import path_of
+from auditmw.stores.columns import COLUMNS, WRITER, Leaf, make_leaves, places_of, to_entry
+from auditmw.stores.filters import Condition, conditions
+from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, slice_hashes, stored_at, tile_start
+from auditmw.stores.migrate import pending, statements
+from auditmw.stores.protocol import Batch, Filter
+
+PAGE: Final = 500
+BUSY_TIMEOUT_MS: Final = 10_000
+OLDEST_SQLITE: Final = (3, 37)
+
+_BOOLEANS: Final = places_of("boolean")
+_AS_BOOLEAN: Final = {0: False, 1: True}
+_WRITTEN: Final = ", ".join(name if name != "writer" else "writer_id" for name in COLUMNS)
+_READ: Final = ", ".join(f"e.{name}" if name != "writer" else "w.writer" for name in COLUMNS)
+_MARKS: Final = ", ".join("?" * (len(COLUMNS) + 2))
+_INSERT: Final = f"INSERT INTO audit_entries (leaf_index, {_WRITTEN}, salts) VALUES ({_MARKS})"  # noqa: S608  (constants)
+_SELECT: Final = f"SELECT e.leaf_index, {_READ} FROM audit_entries AS e JOIN audit_writers AS w ON w.id = e.writer_id"  # noqa: S608  (constants)
+_HEAD: Final = """
+    SELECT t.size, t.frontier, t.stored_at_us, w.id, w.last_seq
+    FROM audit_trail AS t LEFT JOIN audit_writers AS w ON w.writer = ?
+"""
+_LEAF_HASHES: Final = """
+    SELECT first_leaf, leaf_hashes FROM audit_batches
+    WHERE first_leaf >= (SELECT max(first_leaf) FROM audit_batches WHERE first_leaf <= ?) AND first_leaf < ?
+    ORDER BY first_leaf
+"""
+
+_PASSING: Final = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_INTERRUPT,
+}
+"""Result codes of what may be over when it is tried again."""
+
+
+class SqliteStore:
+    """One file, one connection that writes and one that reads."""
+
+    def __init__(self, path: str, clock: Clock | None = None) -> None:
+        self._path = path
+        self._clock = clock or SystemClock()
+        self._writer: aiosqlite.Connection | None = None
+        self._reader: aiosqlite.Connection | None = None
+
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        """The store of `sqlite:///relative.db` or `sqlite:////absolute.db`."""
+        path = path_of(url)
+        if path.startswith(":memory:"):
+            raise ConfigurationError(f"{url!r}: for a trail in memory use memory://")
+        return cls(path)
+
+    async def open(self, *, read_only: bool = False) -> None:
+        """Connect and migrate; `read_only` does neither create nor change anything.
+
+        Raises:
+            ConfigurationError: the file cannot be opened, or is no SQLite database.
+            SchemaMismatch: a newer auditmw wrote it, or an older one and this is `read_only`.
+            StoreUnavailable: it is locked for now.
+        """
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old: auditmw needs 3.37 or newer")
+        self._writing = asyncio.Lock()
+        try:
+            with self._explained():
+                if not read_only:
+                    self._writer = await self._connect("rwc")
+                    await self._migrate(self._writer)
+                self._reader = await self._connect("ro")
+                if pending("sqlite", await _version(self._reader)):
+                    raise SchemaMismatch(f"{self._path} is of an older auditmw: run `auditmw migrate` on it first")
+        except BaseException:
+            await self.close()
+            raise
+
+    async def append(self, batch: Batch) -> int:
+        """Store the batch exactly once, as the protocol says."""
+        async with self._transaction() as db:
+            ((size, frontier, last_us, writer_id, last_seq),) = await _fetch(db, _HEAD, batch.writer)
+            known = already_stored(batch, FIRST_SEQ - 1 if last_seq is None else last_seq)
+            if known == len(batch.entries):
+                return 0
+            stored_at_us = stored_at(self._clock.now_us(), last_us)
+            leaves = make_leaves(batch, known, stored_at_us)
+            if writer_id is None:
+                claim = "INSERT INTO audit_writers (writer, last_seq) VALUES (?, ?) RETURNING id"
+                ((writer_id,),) = await _fetch(db, claim, batch.writer, batch.last_seq)
+            else:
+                await db.execute("UPDATE audit_writers SET last_seq = ? WHERE id = ?", (batch.last_seq, writer_id))
+            rows = [_written(leaf, size + place, writer_id) for place, leaf in enumerate(leaves)]
+            await db.executemany(_INSERT, rows)
+            hashes = [leaf.hash for leaf in leaves]
+            partial = await _hashes(db, tile_start(size), size) if fills_tile(size, len(hashes)) else b""
+            grown = grow(Frontier.from_bytes(frontier), hashes, partial)
+            await db.execute(
+                "INSERT INTO audit_batches VALUES (?, ?, ?, ?, ?)",
+                (size, writer_id, batch.first_seq + known, len(hashes), b"".join(hashes)),
+            )
+            await db.executemany("INSERT INTO audit_tiles VALUES (?, ?)", grown.tile_roots)
+            await db.execute(
+                "UPDATE audit_trail SET size = ?, frontier = ?, stored_at_us = ?",
+                (grown.frontier.size, grown.frontier.to_bytes(), stored_at_us),
+            )
+            return len(hashes)
+
+    async def query(self, wanted: Filter) -> AsyncIterator[AuditEntry]:
+        """Stream the entries that fit, a page at a time and without holding a transaction open."""
+        with self._explained():
+            first, last = await self._bounds(wanted)
+            clauses, values = _where(conditions(wanted))
+            sql = f"{_SELECT} WHERE e.leaf_index BETWEEN ? AND ?{clauses} ORDER BY e.leaf_index"
+            sql += f"{' DESC' if wanted.newest_first else ''} LIMIT ?"
+            left = wanted.limit
+            while first <= last and left != 0:
+                size = PAGE if left is None else min(PAGE, left)
+                rows = await _fetch(self._reading(), sql, first, last, *values, size)
+                for leaf_index, *row in rows:
+                    yield to_entry(_read(row), leaf_index)
+                if len(rows) < size:
+                    return
+                first, last = (first, rows[-1][0] - 1) if wanted.newest_first else (rows[-1][0] + 1, last)
+                left = None if left is None else left - size
+
+    async def settings(self) -> dict[str, Any]:
+        """The trail-wide choices."""
+        with self._explained():
+            rows = await _fetch(self._reading(), "SELECT name, value FROM audit_settings")
+        return {name: msgspec.json.decode(value) for name, value in rows}
+
+    async def set_setting(self, name: str, value: Any) -> None:
+        """Keep a trail-wide choice."""
+        async with self._transaction() as db:
+            await db.execute(
+                "INSERT OR REPLACE INTO audit_settings VALUES (?, ?)", (name, canonical_json(value).decode())
+            )
+
+    async def bind_key(self, key_id: str) -> None:
+        """Refuse every key but the trail's first."""
+        async with self._transaction() as db:
+            await db.execute("UPDATE audit_trail SET key_id = ? WHERE key_id IS NULL", (key_id,))
+            ((bound,),) = await _fetch(db, "SELECT key_id FROM audit_trail")
+        if bound != key_id:
+            raise KeyMismatch
+
+    async def close(self) -> None:
+        """Close both connections; their threads end with them."""
+        for connection in (self._writer, self._reader):
+            if connection is not None:
+                await connection.close()
+        self._writer = self._reader = None
+
+    async def _bounds(self, wanted: Filter) -> tuple[int, int]:
+        """The leaf indexes between which everything wanted lies.
+
+        The index on time gives them, so that the pages can go in leaf order and still need not begin at leaf 0.
+        """
+        ((size,),) = await _fetch(self._reading(), "SELECT size FROM audit_trail")
+        if wanted.since_us is None and wanted.until_us is None:
+            return 0, size - 1
+        sql = "SELECT min(leaf_index), max(leaf_index) FROM audit_entries WHERE timestamp_us >= ? AND timestamp_us < ?"
+        since_us = 0 if wanted.since_us is None else wanted.since_us
+        until_us = 2**62 if wanted.until_us is None else wanted.until_us
+        ((first, last),) = await _fetch(self._reading(), sql, since_us, until_us)
+        return (0, -1) if first is None else (first, min(last, size - 1))
+
+    async def _connect(self, mode: str) -> aiosqlite.Connection:
+        uri = f"file:{quote(self._path)}?mode={mode}"
+        db = await aiosqlite.connect(uri, uri=True, isolation_level=None)
+        try:
+            await db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            if mode != "ro":
+                await db.execute("PRAGMA journal_mode = WAL")
+                await db.execute("PRAGMA synchronous = FULL")
+                await db.execute("PRAGMA foreign_keys = ON")
+        except BaseException:
+            await db.close()
+            raise
+        return db
+
+    async def _migrate(self, db: aiosqlite.Connection) -> None:
+        if not pending("sqlite", await _version(db)):
+            return
+        async with self._transaction():
+            for step in pending("sqlite", await _version(db)):  # again: another process may have been faster
+                for statement in statements(step.sql):
+                    await db.execute(statement)
+                await db.execute("INSERT INTO audit_schema VALUES (?)", (step.version,))
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        """One at a time; committed as a whole or rolled back."""
+        if self._writer is None:
+            raise StoreError("this store is not open for writing: await open() first")
+        async with self._writing:
+            with self._explained():
+                try:
+                    await self._writer.execute("BEGIN IMMEDIATE")
+                    yield self._writer
+                    await self._writer.execute("COMMIT")
+                except BaseException:
+                    await self._writer.rollback()
+                    raise
+
+    def _reading(self) -> aiosqlite.Connection:
+        if self._reader is None:
+            raise StoreError("this store is not open: await open() first")
+        return self._reader
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """SQLite's errors as auditmw's, which say what to do."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in _PASSING:
+                raise StoreUnavailable(f"{self._path} cannot be used for now: {error}") from error
+            if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
+                raise ConfigurationError(
+                    f"{Path(self._path).absolute()} cannot be opened or written ({error}): its directory must exist "
+                    "and this user must be allowed to write both"
+                ) from error
+            if code == sqlite3.SQLITE_NOTADB:
+                raise ConfigurationError(f"{self._path} is no SQLite database: name another file") from error
+            raise StoreError(f"{self._path}: {error}") from error
+
+
+async def _fetch(db: aiosqlite.Connection, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    return list(await db.execute_fetchall(sql, values))  # type: ignore[arg-type]  # rows are tuples without a factory
+
+
+async def _version(db: aiosqlite.Connection) -> int:
+    """The schema's version; 0 where there is none yet."""
+    if not await _fetch(db, "SELECT 1 FROM sqlite_master WHERE name = 'audit_schema'"):
+        return 0
+    ((version,),) = await _fetch(db, "SELECT max(version) FROM audit_schema")
+    return int(version)
+
+
+async def _hashes(db: aiosqlite.Connection, first: int, until: int) -> bytes:
+    return slice_hashes(await _fetch(db, _LEAF_HASHES, first, until), first, until)
+
+
+def _where(wanted: list[Condition]) -> tuple[str, list[Any]]:
+    """Conditions as SQL. The plus keeps SQLite in leaf order: it would sort each page by the index on time."""
+    clauses = "".join(f" AND {'+' * (c.field == 'timestamp_us')}e.{c.field} {c.operator} ?" for c in wanted)
+    return clauses, [c.value for c in wanted]
+
+
+def _written(leaf: Leaf, leaf_index: int, writer_id: int) -> tuple[Any, ...]:
+    leaf.row[WRITER] = writer_id
+    return (leaf_index, *leaf.row, leaf.salts)
+
+
+def _read(row: list[Any]) -> list[Any]:
+    for place in _BOOLEANS:
+        row[place] = _AS_BOOLEAN.get(row[place], row[place])
+    return row

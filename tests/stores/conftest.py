@@ -1,0 +1,132 @@
+"""What all store tests share: one store of each kind, entries, a clock that stands still."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from auditmw.entry import AuditEntry, to_datetime
+from auditmw.stores.memory import MemoryStore
+from auditmw.stores.protocol import Batch, Filter
+from auditmw.stores.sqlite import SqliteStore
+from auditmw.testing.clock import FakeClock
+
+NOON_US = 1_795_176_000_000_000
+
+
+@pytest.fixture(scope="session")
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture
+def clock():
+    return FakeClock(to_datetime(NOON_US + 123_456))
+
+
+@pytest.fixture
+def make_entry() -> Callable[..., AuditEntry]:
+    """An entry with every field filled, apart from what is given."""
+
+    def make(number: int = 0, **fields) -> AuditEntry:
+        values = {
+            "request_id": f"r{number}",
+            "timestamp_us": NOON_US + number * 1_000_003,
+            "call_id": f"r{number}",
+            "parent_id": "p",
+            "kind": "llm",
+            "action": "support.answer",
+            "logged_at_us": NOON_US + number * 1_000_003 + 17,
+            "latency_us": 1_234_567,
+            "ttft_us": 89_001,
+            "user_id": f"user-{number % 3}",
+            "subject": "s",
+            "session_id": "session",
+            "client_ip_hash": "ab" * 32,
+            "tenant": "acme",
+            "app": "app",
+            "app_version": "1",
+            "host": "host",
+            "provider": "anthropic",
+            "model": "claude-opus-4",
+            "response_model": "claude-opus-4-1",
+            "stream": True,
+            "stop_reason": "end_turn",
+            "tool_names": ["search", "suche\u00e9\U0001f600"],
+            "service_tier": "standard",
+            "params_hash": "cd" * 32,
+            "input_tokens": 100 + number,
+            "cache_read_tokens": 0,
+            "cache_write_5m_tokens": 3,
+            "cache_write_1h_tokens": 4,
+            "output_tokens": 50,
+            "thinking_tokens": 7,
+            "usage_complete": False,
+            "usage_raw": {"input_tokens": 100, "nested": {"b": [1, None, 1.5], "a": "\u2028"}},
+            "cost_nano": 1_234_567,
+            "cost_status": "priced",
+            "price_source": "genai-prices",
+            "unit_prices": {"input": "3", "output": "15"},
+            "system_prompt_hash": "01" * 32,
+            "input_hash": "02" * 32,
+            "output_hash": "03" * 32,
+            "hash_key_id": "key",
+            "sanitization_count": 2,
+            "sanitization": {"EMAIL": 1, "PHONE": 1},
+            "sanitizer_rules": "rules",
+            "purpose": "support",
+            "legal_basis": "contract",
+            "status": "success",
+            "error_type": "E",
+            "error_message": 'it said "no"\n',
+            "http_status": 200,
+            "audit_errors": 1,
+            "provider_request_id": "req_1",
+            "response_id": "msg_1",
+            "trace_id": "0" * 32,
+            "span_id": "0" * 16,
+            "metadata": {"team": "x", "z": {}, "a": [True, False]},
+            "extra": {"newer": 1},
+        }
+        return AuditEntry(**{**values, **fields})
+
+    return make
+
+
+@pytest.fixture
+def make_batch(make_entry) -> Callable[..., Batch]:
+    """`count` entries of one writer from `first_seq` on."""
+
+    def make(writer: str = "w1", first_seq: int = 1, count: int = 3, **fields) -> Batch:
+        entries = [make_entry(first_seq + n, writer=writer, seq=first_seq + n, **fields) for n in range(count)]
+        return Batch(writer, first_seq, entries)
+
+    return make
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def make_store(request, tmp_path, clock) -> Callable[[], object]:
+    """Makes stores of one kind that all hold the same trail; not opened yet."""
+    if request.param == "memory":
+        store = MemoryStore(clock)
+        return lambda: store
+    return lambda: SqliteStore(str(tmp_path / "audit.db"), clock)
+
+
+@pytest.fixture
+async def store(make_store) -> AsyncIterator[object]:
+    store = make_store()
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def read() -> Callable[..., object]:
+    """All entries that fit, as a list."""
+
+    async def read(store, **wanted) -> list[AuditEntry]:
+        return [entry async for entry in store.query(Filter(**wanted))]
+
+    return read

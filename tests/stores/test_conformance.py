@@ -1,0 +1,240 @@
+"""What every store does: this file runs unchanged on each of them."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from auditmw.entry import AuditEntry
+from auditmw.errors import KeyMismatch, PoisonEntry, SequenceGap
+from auditmw.stores.protocol import Batch, Filter
+
+
+def seqs(entries):
+    return [entry.seq for entry in entries]
+
+
+async def test_an_entry_comes_back_as_it_was_with_its_place_and_time(store, read, make_entry, clock):
+    entry = make_entry(1, writer="w1", seq=1)
+    assert await store.append(Batch("w1", 1, [entry])) == 1
+    second_us = clock.now_us() // 1_000_000 * 1_000_000
+    assert await read(store) == [msgspec.structs.replace(entry, stored_at_us=second_us, leaf_index=0)]
+
+
+async def test_absent_fields_stay_absent(store, read):
+    await store.append(Batch("w1", 1, [AuditEntry("r1", 5)]))
+    (entry,) = await read(store)
+    assert entry.to_dict() == {
+        **AuditEntry("r1", 5).to_dict(),
+        "stored_at": entry.to_dict()["stored_at"],
+        "writer": "w1",
+        "seq": 1,
+        "leaf_index": 0,
+    }
+
+
+@pytest.mark.parametrize("nano", [None, 0, 1, 999_999_999, 1_000_000_001, 2**53 - 1])
+async def test_cost_stays_exact(store, read, make_entry, nano):
+    await store.append(Batch("w1", 1, [make_entry(1, cost_nano=nano)]))
+    assert [entry.cost_nano for entry in await read(store)] == [nano]
+
+
+async def test_an_empty_batch_stores_nothing(store, read):
+    assert await store.append(Batch("w1", 1, [])) == 0
+    assert await read(store) == []
+
+
+async def test_a_repeated_batch_is_stored_once(store, read, make_batch):
+    assert await store.append(make_batch(count=3)) == 3
+    assert await store.append(make_batch(count=3)) == 0
+    assert seqs(await read(store)) == [1, 2, 3]
+
+
+async def test_a_batch_cut_differently_adds_only_what_is_missing(store, read, make_batch):
+    await store.append(make_batch(count=3))
+    assert await store.append(make_batch(first_seq=2, count=4)) == 2
+    assert await store.append(make_batch(first_seq=2, count=2)) == 0
+    assert seqs(await read(store)) == [1, 2, 3, 4, 5]
+
+
+async def test_a_gap_in_a_writers_sequence_is_refused_and_nothing_is_stored(store, read, make_batch):
+    with pytest.raises(SequenceGap, match="stored up to 0 and the batch begins at 2"):
+        await store.append(make_batch(first_seq=2))
+    await store.append(make_batch(count=1))
+    with pytest.raises(SequenceGap):
+        await store.append(make_batch(first_seq=3))
+    assert seqs(await read(store)) == [1]
+
+
+async def test_writers_have_their_own_sequences_and_share_the_leaf_order(store, read, make_batch):
+    await store.append(make_batch("w1", count=2))
+    await store.append(make_batch("w2", count=2))
+    await store.append(make_batch("w1", first_seq=3, count=1))
+    found = [(entry.leaf_index, entry.writer, entry.seq) for entry in await read(store)]
+    assert found == [(0, "w1", 1), (1, "w1", 2), (2, "w2", 1), (3, "w2", 2), (4, "w1", 3)]
+
+
+async def test_stored_at_never_goes_backwards(store, read, make_batch, clock):
+    for first_seq, step_s in enumerate([0, 5, -60, 1, 70], start=1):
+        clock.shift_wall(step_s)
+        await store.append(make_batch(first_seq=first_seq, count=1))
+    times = [entry.stored_at_us for entry in await read(store)]
+    assert times == sorted(times)
+    assert all(us % 1_000_000 == 0 for us in times)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"user_id": "\ud800"}, {"input_tokens": 2**63}, {"metadata": {"a": "\ud800"}, "user_id": "\udfff"}, {"model": 5}],
+    ids=["lone surrogate", "huge integer", "in two classes", "wrong type"],
+)
+async def test_a_poison_entry_is_named_and_nothing_of_its_batch_is_stored(store, read, make_batch, make_entry, fields):
+    batch = make_batch(count=5)
+    entries = [*batch.entries[:3], make_entry(4, **fields), batch.entries[4]]
+    with pytest.raises(PoisonEntry, match="r4") as refused:
+        await store.append(Batch("w1", 1, entries))
+    assert refused.value.index == 3
+    assert await read(store) == []
+
+
+async def test_the_index_of_a_poison_entry_counts_what_is_stored_already(store, make_batch, make_entry):
+    await store.append(make_batch(count=2))
+    entries = [*make_batch(count=3).entries, make_entry(4, user_id="\ud800")]
+    with pytest.raises(PoisonEntry) as refused:
+        await store.append(Batch("w1", 1, entries))
+    assert refused.value.index == 3
+
+
+async def test_after_a_refused_batch_the_next_one_is_stored(store, read, make_batch, make_entry):
+    with pytest.raises(PoisonEntry):
+        await store.append(Batch("w1", 1, [make_entry(1, user_id="\ud800")]))
+    assert await store.append(make_batch(count=1)) == 1
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"request_id": "r2"},
+        {"user_id": "user-2"},
+        {"subject": "other"},
+        {"session_id": "other"},
+        {"tenant": "other"},
+        {"model": "other"},
+        {"status": "error"},
+        {"action": "other"},
+        {"call_id": "other"},
+        {"kind": "function"},
+        {"user_id": "user-2", "status": "error"},
+    ],
+    ids=str,
+)
+async def test_each_condition_gives_the_entries_that_fit(store, read, make_entry, wanted):
+    entries = [make_entry(1), make_entry(2, **{**wanted, "request_id": "r2"}), make_entry(3)]
+    await store.append(Batch("w1", 1, entries))
+    assert seqs(await read(store, **wanted)) == [2]
+
+
+async def test_a_call_is_found_by_its_id_with_all_its_attempts(store, read, make_entry):
+    entries = [make_entry(n, call_id="r1", attempt=n - 1) for n in (1, 2, 3)]
+    await store.append(Batch("w1", 1, [*entries, make_entry(4)]))
+    assert seqs(await read(store, call_id="r1")) == [1, 2, 3]
+
+
+async def test_values_of_a_filter_are_never_code(store, read, make_entry):
+    await store.append(Batch("w1", 1, [make_entry(1)]))
+    assert await read(store, user_id="' OR '1'='1") == []
+
+
+async def test_times_bound_the_start_of_the_call_and_the_end_is_exclusive(store, read, make_batch):
+    batch = make_batch(count=5)
+    await store.append(batch)
+    starts = [entry.timestamp_us for entry in batch.entries]
+    assert seqs(await read(store, since_us=starts[1], until_us=starts[3])) == [2, 3]
+    assert seqs(await read(store, since_us=starts[3])) == [4, 5]
+    assert seqs(await read(store, until_us=starts[1])) == [1]
+    assert await read(store, since_us=starts[4] + 1) == []
+
+
+async def test_control_entries_come_only_when_asked_for(store, read, make_entry):
+    await store.append(Batch("w1", 1, [make_entry(1), make_entry(2, kind="control"), make_entry(3, kind="request")]))
+    assert seqs(await read(store)) == [1, 3]
+    assert seqs(await read(store, kind="control")) == [2]
+
+
+async def test_entries_come_in_leaf_order_or_the_other_way_round(store, read, make_entry):
+    late_first = [make_entry(9), make_entry(5), make_entry(7)]
+    await store.append(Batch("w1", 1, late_first))
+    assert [entry.request_id for entry in await read(store)] == ["r9", "r5", "r7"]
+    assert [entry.request_id for entry in await read(store, newest_first=True)] == ["r7", "r5", "r9"]
+    late = await read(store, since_us=late_first[1].timestamp_us, newest_first=True)
+    assert [entry.request_id for entry in late] == ["r7", "r5", "r9"]
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_a_long_trail_is_given_in_order_across_pages(store, read, make_batch, newest_first):
+    for first_seq in range(1, 1401, 200):
+        await store.append(make_batch(first_seq=first_seq, count=200))
+    expected = list(range(1, 1401))
+    if newest_first:
+        expected.reverse()
+    assert seqs(await read(store, newest_first=newest_first)) == expected
+    assert seqs(await read(store, newest_first=newest_first, limit=1050)) == expected[:1050]
+    assert (
+        seqs(await read(store, newest_first=newest_first, limit=7, user_id="user-0"))
+        == [seq for seq in expected if seq % 3 == 0][:7]
+    )
+
+
+async def test_a_limit_of_none_at_all_gives_nothing(store, read, make_batch):
+    await store.append(make_batch())
+    assert await read(store, limit=0) == []
+
+
+async def test_a_query_gives_what_was_stored_when_it_began(store, make_batch):
+    await store.append(make_batch(count=600))
+    found = []
+    async for entry in store.query(Filter()):
+        if not found:
+            await store.append(make_batch("w2", count=2))
+        found.append(entry.writer)
+    assert found == ["w1"] * 600
+
+
+async def test_a_query_that_is_left_early_does_no_harm(store, read, make_batch):
+    await store.append(make_batch(count=600))
+    stream = store.query(Filter())
+    await anext(stream)
+    await stream.aclose()
+    assert await store.append(make_batch(first_seq=601)) == 3
+    assert len(await read(store)) == 603
+
+
+async def test_a_trail_is_the_same_after_it_was_closed_and_opened_again(make_store, read, make_batch):
+    first = make_store()
+    await first.open()
+    await first.append(make_batch(count=2))
+    await first.close()
+    await first.close()
+    again = make_store()
+    await again.open()
+    assert await again.append(make_batch(count=3)) == 1
+    assert seqs(await read(again)) == [1, 2, 3]
+    await again.close()
+    await again.open()
+    assert seqs(await read(again)) == [1, 2, 3]
+    await again.close()
+
+
+async def test_settings_are_kept_and_replaced(store):
+    assert await store.settings() == {}
+    await store.set_setting("policy", {"b": 1, "a": ["x"]})
+    await store.set_setting("other", None)
+    await store.set_setting("policy", {"b": 2})
+    assert await store.settings() == {"policy": {"b": 2}, "other": None}
+
+
+async def test_a_trail_refuses_another_key_than_its_first(store):
+    await store.bind_key("one")
+    await store.bind_key("one")
+    with pytest.raises(KeyMismatch):
+        await store.bind_key("two")
