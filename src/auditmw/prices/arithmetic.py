@@ -54,12 +54,12 @@ def _tokens(prices: Mapping[str, Any], counts: Counts) -> Fraction:
     return amount * multiplier * NANO_PER_TOKEN
 
 
-def integer_rates(prices: Mapping[str, Any]) -> tuple[tuple[int, ...], int]:
+def integer_rates(prices: Mapping[str, Any]) -> tuple[Counts, int]:
     """The same prices as integers over one denominator, in nanodollars a token: what is fast on the request path."""
     singles = [Counts(*(int(kind == other) for other in Counts._fields)) for kind in Counts._fields]
     rates = [_tokens(prices, single) for single in singles]
     denominator = math.lcm(*(rate.denominator for rate in rates))
-    return tuple(int(rate * denominator) for rate in rates), denominator
+    return Counts(*(int(rate * denominator) for rate in rates)), denominator
 
 
 def divide_half_even(amount: int, denominator: int) -> int:

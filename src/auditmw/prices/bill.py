@@ -139,7 +139,7 @@ def is_plain(bill: Bill) -> bool:
     return not (
         "iterations" in raw
         or raw.get("server_tool_use")
-        or "tool_usage" in raw
+        or ("tool_usage" in raw and (tool_counts(raw) or unpriced_kinds(raw)))
         or (bill.counts.cache_write_5m and "cache_creation_input_tokens" in raw and not raw.get("cache_creation"))
         or ("prompt_tokens_details" in raw and unpriced_kinds(raw))
     )

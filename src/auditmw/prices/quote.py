@@ -20,14 +20,21 @@ class Tier(msgspec.Struct, frozen=True, gc=False):
 
     above: int
     unit_prices: dict[str, Any]
-    rates: tuple[int, ...]
+    rates: Counts
     denominator: int
     web_search: str | None
     lists_1h: bool
 
     def nano(self, counts: Counts) -> int:
         """Nanodollars of plain token counts, the same as `recompute` gives."""
-        amount = sum(number * rate for number, rate in zip(counts, self.rates, strict=True))
+        rates = self.rates
+        amount = (
+            counts.input * rates.input
+            + counts.cache_read * rates.cache_read
+            + counts.cache_write_5m * rates.cache_write_5m
+            + counts.cache_write_1h * rates.cache_write_1h
+            + counts.output * rates.output
+        )
         return divide_half_even(amount, self.denominator)
 
 

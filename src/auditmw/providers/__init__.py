@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from auditmw.providers.anthropic import AnthropicMessages
+from auditmw.providers.openai_chat import OpenAIChat
+from auditmw.providers.openai_responses import OpenAIResponses
 from auditmw.providers.protocol import Provider
 
 READERS: Final[dict[str, Provider]] = {
     "anthropic": AnthropicMessages(),
+    "openai_chat": OpenAIChat(),
+    "openai_responses": OpenAIResponses(),
 }
 """Every reader by the name of its file."""
 
