@@ -36,7 +36,7 @@ def _canonical_object(fields: tuple[str, ...]) -> type[msgspec.Struct]:
 
 def _values_of(fields: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
     places = [STORED_FIELDS.index(name) for name in sorted(fields)]
-    return itemgetter(*places) if len(places) > 1 else lambda values: tuple(values[place] for place in places)
+    return itemgetter(*places) if len(places) > 1 else lambda values: tuple([values[place] for place in places])
 
 
 class FieldClass(NamedTuple):
@@ -47,6 +47,7 @@ class FieldClass(NamedTuple):
     bit: int
     values_of: Callable[[Sequence[Any]], tuple[Any, ...]]
     object: type[msgspec.Struct]
+    nothing: tuple[None, ...]
 
 
 CLASSES: Final[tuple[FieldClass, ...]] = tuple(
@@ -56,6 +57,7 @@ CLASSES: Final[tuple[FieldClass, ...]] = tuple(
         bit=1 << number,
         values_of=_values_of(fields),
         object=_canonical_object(fields),
+        nothing=(None,) * len(fields),
     )
     # content lies in a table of its own; its slot is kept here, so that no row must change when it comes
     for number, (name, fields) in enumerate({**FIELD_CLASSES, "content": ()}.items())
@@ -77,7 +79,7 @@ def draw_salts(rows: Sequence[Sequence[Any]]) -> list[bytes]:
     salts = []
     for number, values in enumerate(rows):
         drawn = random[number * SALTS_BYTES : (number + 1) * SALTS_BYTES]
-        salts.append(b"".join(drawn[c.slot] if _is_filled(c, values) else _EMPTY_SLOT for c in CLASSES))
+        salts.append(b"".join([drawn[c.slot] if _is_filled(c, values) else _EMPTY_SLOT for c in CLASSES]))
     return salts
 
 
@@ -123,4 +125,4 @@ def _commitments(values: Sequence[Any], salts: bytes, erased: int) -> dict[str, 
 
 
 def _is_filled(field_class: FieldClass, values: Sequence[Any]) -> bool:
-    return any(value is not None for value in field_class.values_of(values))
+    return field_class.values_of(values) != field_class.nothing
