@@ -1,10 +1,11 @@
+import resource
 import stat
 import threading
 
 import pytest
 
 from auditmw.errors import JournalError
-from auditmw.journal import FRAME_BYTES, Journal, orphans
+from auditmw.journal import FRAME_BYTES, Follower, Journal, orphans
 from auditmw.journal.segment import segments_of
 
 
@@ -130,6 +131,27 @@ def test_the_intents_of_long_calls_are_not_copied_at_every_acknowledgement(journ
     assert int(path.name.split(".")[1]) < 20
 
 
+def test_unsent_entries_can_be_read_back_while_the_journal_is_written(journal, directory):
+    for seq in range(1, 8):
+        journal.append_sealed(seq, rid(seq), bytes(300))
+    read_back = journal.sealed_after(3)
+    assert next(read_back).seq == 4
+    journal.append_sealed(8, rid(8), bytes(300))
+    assert [record.seq for record in read_back][:3] == [5, 6, 7]
+    assert [record.seq for record in journal.sealed_after(7)] == [8]
+
+
+def test_a_file_that_cannot_be_read_back_says_so(journal, directory):
+    journal.append_sealed(1, rid(1), b"")
+    read_back = journal.sealed_after(0)
+    [path] = segments_of(directory, journal.writer_id)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(JournalError, match="cannot be read back"):
+        next(read_back)
+    path.rmdir()
+
+
 def test_an_older_acknowledgement_changes_nothing(journal):
     journal.append_sealed(1, rid(1), b"")
     journal.append_sealed(2, rid(2), b"")
@@ -183,6 +205,42 @@ def test_a_closed_journal_refuses(directory):
     journal.close()
     with pytest.raises(JournalError, match="closed"):
         journal.append_intent(rid(1), b"")
+
+
+@pytest.mark.parametrize("external", [True, False])
+def test_files_that_cannot_be_removed_do_not_keep_a_journal_from_closing(directory, external):
+    journal = Journal(directory, external=external, segment_bytes=1)
+    journal.append_sealed(1, rid(1), b"")
+    journal.append_sealed(2, rid(2), b"")
+    if external:
+        with Follower(directory) as follower:
+            list(follower.read())
+            follower.acknowledge(journal.writer_id, 2)
+    oldest = segments_of(directory, journal.writer_id)[0]
+    content = oldest.read_bytes()
+    oldest.unlink()
+    oldest.mkdir()
+    if not external:
+        with pytest.raises(JournalError, match="write access"):
+            journal.acknowledge(2)
+    journal.close()
+    oldest.rmdir()
+    oldest.write_bytes(content)
+    assert list(orphans(directory)) == []
+    assert not segments_of(directory, journal.writer_id)
+
+
+def test_an_acknowledgement_that_cannot_be_written_is_an_error_and_may_be_repeated(journal):
+    journal.append_sealed(1, rid(1), b"")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(JournalError, match="File too large"):
+            journal.acknowledge(1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    journal.acknowledge(1)
+    assert journal.acknowledged == 1
 
 
 def test_many_threads_append_at_once(directory, crashed):

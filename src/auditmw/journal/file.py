@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 from auditmw.errors import JournalError
 from auditmw.journal.chain import Chain
 from auditmw.journal.frame import CANCELLED, FRAME_BYTES, INTENT, SEALED, encode, seed_of
-from auditmw.journal.segment import make_directory
+from auditmw.journal.segment import make_directory, sealed_records, segments_of
 from auditmw.journal.state import State, hold, read_state, state_path, write_state
 from auditmw.journal.sync import GroupSync
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from concurrent.futures import Future
     from pathlib import Path
+
+    from auditmw.journal.frame import Record
 
 
 class Journal:
@@ -142,6 +145,16 @@ class Journal:
             raise JournalError("this journal cannot be synced: open it with disk=True, and sync before it is closed")
         return self._sync.upto(position)
 
+    def sealed_after(self, seq: int) -> Iterator[Record]:
+        """The sealed entries with a higher number, read back from the files; one file in memory at a time.
+
+        For the thread that acknowledges, which alone removes files. Raises JournalError.
+        """
+        try:
+            yield from sealed_records(segments_of(self.directory, self.writer_id), self.writer_id, after=seq)
+        except OSError as error:
+            raise JournalError(f"{error.filename} cannot be read back ({error.strerror}): check the disk") from error
+
     def acknowledge(self, upto_seq: int) -> None:
         """The store has committed everything up to this number: files with nothing else in them are removed."""
         if upto_seq > self.acknowledged:
@@ -149,13 +162,13 @@ class Journal:
                 write_state(self._held.fd, self._state._replace(acknowledged=upto_seq))
             except OSError as error:
                 raise self._failure(error) from error
-            self._let_go(upto_seq)
+            self.acknowledged = upto_seq
+        self._let_go()
 
     def refresh(self) -> None:
         """Learn what the shipper has acknowledged, and let go of it."""
-        acknowledged = read_state(self._held.path).acknowledged
-        if acknowledged > self.acknowledged:
-            self._let_go(acknowledged)
+        self.acknowledged = max(self.acknowledged, read_state(self._held.path).acknowledged)
+        self._let_go()
 
     def close(self) -> None:
         """Give up the journal. With nothing unsent and no open intent it is removed, else the next start finds it."""
@@ -201,15 +214,14 @@ class Journal:
         except OSError as error:
             raise self._failure(error) from error
 
-    def _let_go(self, upto_seq: int) -> None:
+    def _let_go(self) -> None:
         chain = self._chain
         with self._lock:
-            self.acknowledged = upto_seq
             # Nothing unsent: start afresh, unless that would copy the open intents of long calls again and again.
-            if upto_seq >= chain.last_seq and chain.grown > sum(map(len, chain.open_intents.values())):
+            if self.acknowledged >= chain.last_seq and chain.grown > sum(map(len, chain.open_intents.values())):
                 with contextlib.suppress(OSError):  # the next acknowledgement tries again
                     chain.rotate()
-            finished = chain.finished(upto_seq)
+            finished = chain.finished(self.acknowledged)
             position = chain.position
         if finished:
             if self._sync is not None:

@@ -38,7 +38,8 @@ class Follower:
     def read(self) -> Iterator[tuple[bytes, list[Record]]]:
         """What is new: a writer's id and its sealed entries by rising number, at most one file's worth at a time.
 
-        Ends when everything that was there has been given once. Raises OSError when a file cannot be read.
+        Ends when everything that was there has been given once. One JournalError at the end names the files that could
+        not be read, if any; the next call tries them again.
         """
         present = writers(self._directory)
         for writer_id in present - self._tails.keys():
@@ -47,9 +48,15 @@ class Follower:
                 self._tails[writer_id] = _Tail(self._directory, writer_id, state)
         for writer_id in self._tails.keys() - present:
             self._tails.pop(writer_id).close()
+        unreadable = []
         for writer_id, tail in list(self._tails.items()):
-            for records in tail.read():
-                yield writer_id, records
+            try:
+                for records in tail.read():
+                    yield writer_id, records
+            except OSError as error:
+                unreadable.append(str(error))
+        if unreadable:
+            raise JournalError("these journals cannot be read: " + "; ".join(unreadable))
 
     def acknowledge(self, writer_id: bytes, upto_seq: int) -> None:
         """The store has committed everything of this writer up to that number. Raises JournalError."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from auditmw.errors import JournalError
 from auditmw.journal.frame import CANCELLED, HEADER, INTENT, SEALED, Damage, Record
-from auditmw.journal.segment import parse_header, read_segment, segments_of
+from auditmw.journal.segment import parse_header, read_segment, sealed_records, segments_of
 from auditmw.journal.state import HeldFile, hold_if_free, read_state, state_path, writers
 
 if TYPE_CHECKING:
@@ -66,12 +66,7 @@ class Orphan:
 
     def sealed(self) -> Iterator[Record]:
         """The entries that the store had not acknowledged, by rising number; one file in memory at a time."""
-        last = self.acknowledged
-        for path in self._segments:
-            for item in read_segment(path, self.writer_id):
-                if isinstance(item, Record) and item.kind == SEALED and item.seq > last:
-                    last = item.seq
-                    yield item
+        return sealed_records(self._segments, self.writer_id, after=self.acknowledged)
 
     def remove(self) -> None:
         """Delete the files: the store has committed all that was in them. Raises JournalError."""

@@ -16,7 +16,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from auditmw.errors import JournalError
-from auditmw.journal.frame import HEADER, INTENT, Damage, Record, encode, scan, seed_of
+from auditmw.journal.frame import HEADER, INTENT, SEALED, Damage, Record, encode, scan, seed_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,6 +102,15 @@ def read_segment(path: Path, writer_id: bytes) -> Iterator[Record | Damage]:
     data = path.read_bytes()
     for item, _ in scan(seed_of(writer_id), data, _first_record(path, data)):
         yield item
+
+
+def sealed_records(paths: list[Path], writer_id: bytes, *, after: int) -> Iterator[Record]:
+    """The sealed entries with a higher number than `after`, each once, by rising number. Raises as `read_segment`."""
+    for path in paths:
+        for item in read_segment(path, writer_id):
+            if isinstance(item, Record) and item.kind == SEALED and item.seq > after:
+                after = item.seq
+                yield item
 
 
 def _first_record(path: Path, data: bytes) -> int:
