@@ -90,6 +90,10 @@ class Call(msgspec.Struct, kw_only=True, weakref=True, eq=False):
     chunk_hooks: list[Callable[[Any], Any]] | None = None
     send_hooks: list[Callable[[Call], object]] | None = None
     seal_hooks: list[Callable[[Call], object]] | None = None
+    admitted: bool = True
+    """Whether room was reserved for its entry; if not, the entry is dropped, and that is counted."""
+    position: int | None = None
+    """How far the journal, or the sequence, must be safe for this attempt to be; see `durability`."""
     run: Any = None
     """The suspended middlewares of this attempt (`auditmw.pipeline.Run`)."""
 

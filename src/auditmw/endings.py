@@ -8,12 +8,12 @@ import weakref
 from typing import Any
 
 from auditmw.entry import Status
-from auditmw.errors import CallBlocked
+from auditmw.errors import AuditUnavailable, CallBlocked
 
 
 def status_of(error: BaseException) -> Status:
     """The status that an exception out of an attempt means."""
-    if isinstance(error, CallBlocked):
+    if isinstance(error, (CallBlocked, AuditUnavailable)):
         return "blocked"
     return "error" if isinstance(error, Exception) else "cancelled"
 

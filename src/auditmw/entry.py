@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal, get_args
 
 import msgspec
+from msgspec import structs
 
 from auditmw.canonical import canonical_text
 from auditmw.errors import ConfigurationError
@@ -80,11 +81,12 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.nano is None else self.nano * NANODOLLAR
 
 
-class AuditEntry(msgspec.Struct, frozen=True, gc=False):
+class AuditEntry(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One entry of the trail. Absent is None, never 0.
 
     The struct holds what is stored; the properties below give the same under the public JSON names. New fields are
-    only ever added at the end, with a default, so that an older journal or database can still be read.
+    only ever added at the end, with a default, so that an older journal or database can still be read; encoded by
+    msgspec (as journals do) it is an array in this order.
     """
 
     request_id: str
@@ -215,7 +217,7 @@ class AuditEntry(msgspec.Struct, frozen=True, gc=False):
         unknown = {k: fields.pop(k) for k in list(fields) if k not in _FIELDS}
         if unknown:
             fields["extra"] = {**(fields.get("extra") or {}), **unknown}
-        return msgspec.convert(fields | stored, cls)
+        return msgspec.convert([(fields | stored).get(n, d) for n, d in _DEFAULTS.items()], cls)
 
 
 def decimal_text(nano: int) -> str:
@@ -261,6 +263,7 @@ _STORED: Final[dict[str, tuple[str, Any]]] = {
     "cost_usd": ("cost_nano", _nano_of_text),
 }
 _RENAMED: Final = {stored: public for public, (stored, _) in _STORED.items()}
+_DEFAULTS: Final = {field.name: None if field.required else field.default for field in structs.fields(AuditEntry)}
 _FIELDS: Final = frozenset(AuditEntry.__struct_fields__)
 JSON_NAMES: Final[tuple[str, ...]] = tuple(_RENAMED.get(name, name) for name in AuditEntry.__struct_fields__)
 

@@ -82,7 +82,14 @@ class PoisonEntry(StoreError):  # noqa: N818  (as above)
 
 
 class SequenceGap(StoreError):  # noqa: N818  (as above)
-    """A writer's batch begins after a gap in its sequence: entries are missing. Run `auditmw verify` and `doctor`."""
+    """A writer's batch begins after a gap in its sequence: entries are missing. Run `auditmw verify` and `doctor`.
+
+    `last_seq` is the writer's last number in the store.
+    """
+
+    def __init__(self, message: str, last_seq: int) -> None:
+        super().__init__(message)
+        self.last_seq = last_seq
 
 
 class SchemaMismatch(StoreError):  # noqa: N818  (as above)

@@ -21,7 +21,7 @@ from anyio import to_thread
 
 from auditmw.call import Call
 from auditmw.diagnostics import report
-from auditmw.errors import Blocked, CallBlocked, PipelineError
+from auditmw.errors import AuditUnavailable, Blocked, CallBlocked, PipelineError
 from auditmw.stepping import in_context
 
 Form = Literal["sync", "async"]
@@ -253,6 +253,8 @@ class Run:
         for hook in hooks or ():
             try:
                 hook(self.call)
+            except AuditUnavailable:  # the trail cannot take the entry, and on_failure="refuse" was chosen
+                raise
             except Exception as error:
                 self.count(getattr(hook, "__qualname__", type(hook).__name__), error)
 

@@ -27,18 +27,17 @@ SECOND_HALF_SECONDS = 5.0
 class Intake(Protocol):
     """What the recorder asks of the writer behind it."""
 
-    def admit(self) -> None:
-        """Reserve room for one entry, waiting as `on_full` says.
+    def admit(self, call: Call) -> None:
+        """Reserve room for one entry, waiting as `on_full` says; without room `call.admitted` becomes False."""
 
-        Raises:
-            AuditUnavailable: there is none, and `on_failure="refuse"` was chosen.
-        """
-
-    async def admit_async(self) -> None:
+    async def admit_async(self, call: Call) -> None:
         """The same without blocking the loop."""
 
-    def release(self, call: Call) -> None:
-        """The attempt's entry will never be sealed: its room is free again, and the loss is counted."""
+    def settle(self, call: Call) -> None:
+        """Wait until what was appended for the call is as safe as `durability` says."""
+
+    async def settle_async(self, call: Call) -> None:
+        """The same without blocking the loop."""
 
     def defer(self, call: Call, status: Status) -> None:
         """Have the writer's thread finish a dropped call; safe in a finalizer: takes no lock and runs nothing."""
@@ -82,20 +81,22 @@ class Recorder:
             CallBlocked: a middleware prevents it; the entry is sealed as `blocked`.
             AuditUnavailable: no entry can be taken, and `on_failure="refuse"` was chosen.
         """
-        self._intake.admit()
+        self._intake.admit(call)
         self._start(call)
         try:
             call.run.first_halves()
+            self._intake.settle(call)
         except BaseException as error:
             self.end(call, status_of(error), error)
             raise
 
     async def begin_async(self, call: Call) -> None:
         """Admit an async attempt and run its first halves; raises as `begin` does."""
-        await self._intake.admit_async()
+        await self._intake.admit_async(call)
         self._start(call)
         try:
             await call.run.first_halves_async()
+            await self._intake.settle_async(call)
         except BaseException as error:
             await self.end_async(call, status_of(error), error)
             raise
@@ -118,6 +119,7 @@ class Recorder:
             read_answer(call)
             _note_end(call, status, error)
             call.run.second_halves()
+            self._intake.settle(call)
 
     async def end_async(self, call: Call, status: Status, error: BaseException | None = None) -> None:
         """The same for an async attempt; under cancellation the halves run shielded, for a bounded time."""
@@ -132,11 +134,13 @@ class Recorder:
         _note_end(call, status, error)
         if not large and not self.pipeline.has_async and not self.pipeline.offloads(call):
             call.run.second_halves()
+            await self._intake.settle_async(call)
             return
         with anyio.move_on_after(SECOND_HALF_SECONDS, shield=True) as scope:
             await call.run.second_halves_async()
         if scope.cancelled_caught:
             call.run.second_halves_detached()
+        await self._intake.settle_async(call)
 
     def drop(self, call: Call, status: Status = "abandoned") -> None:
         """A finalizer found the call's stream dropped: only queue it, the writer's thread does the rest."""
@@ -170,6 +174,10 @@ class Recorder:
                 _note_end(call, "interrupted", None)
                 call.run.second_halves_detached()
         return len(calls)
+
+    def after_fork(self) -> None:
+        """In a forked child: what is in flight is the parent's."""
+        self._live = set()
 
 
 class NoRecorder(Recorder):

@@ -26,7 +26,7 @@ RETRIES_REMEMBERED: Final = 10_000
 reader: Final = READERS["anthropic"]
 
 
-def is_anthropic_client(client: object) -> bool:
+def is_client(client: object) -> bool:
     """Whether this is a client of the Anthropic SDK, on whatever platform."""
     return any(base.__module__.partition(".")[0] == "anthropic" for base in type(client).__mro__) and hasattr(
         client, "with_middleware"

@@ -29,7 +29,8 @@ def already_stored(batch: Batch, last_seq: int) -> int:
     if batch.first_seq > last_seq + 1:
         raise SequenceGap(
             f"writer {batch.writer} is stored up to {last_seq} and the batch begins at {batch.first_seq}: entries are "
-            "missing. Run `auditmw verify` and `auditmw doctor`"
+            "missing. Run `auditmw verify` and `auditmw doctor`",
+            last_seq,
         )
     return min(last_seq + 1 - batch.first_seq, len(batch.entries))
 

@@ -1,0 +1,50 @@
+"""The end of the interpreter: trails that are still open are drained and closed, and never hang it.
+
+A store's driver may run a thread that is no daemon (aiosqlite does), which keeps the interpreter from reaching its
+`atexit` functions. So one thread waits for the main thread to end, and closes what is open.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Final, Protocol
+
+from auditmw.diagnostics import report
+
+EXIT_SECONDS: Final = 10.0
+_lock = threading.Lock()
+_watched: weakref.WeakSet[Closable] = weakref.WeakSet()
+_thread: threading.Thread | None = None
+
+
+class Closable(Protocol):
+    """What is closed when the interpreter ends."""
+
+    def close(self, timeout: float) -> None:
+        """Drain and close within so many seconds."""
+
+
+def watch(trail: Closable) -> None:
+    """Close this trail when the interpreter ends, unless it was closed before."""
+    global _thread  # noqa: PLW0603  (one thread a process)
+    with _lock:
+        _watched.add(trail)
+        if _thread is None or not _thread.is_alive():
+            _thread = threading.Thread(target=_close_at_exit, name="auditmw-exit", daemon=False)
+            _thread.start()
+
+
+def _close_at_exit() -> None:
+    threading.main_thread().join()
+    for trail in list(_watched):
+        try:
+            trail.close(EXIT_SECONDS)
+        except Exception as error:  # the others must be closed too
+            report("auditmw.not_closed", error=repr(error))
+
+
+def report_remaining(count: int, journal_dir: str | None) -> None:
+    """Say how many entries are not stored."""
+    where = "they are stored at the next start" if journal_dir else "there is no journal: they are lost"
+    report("auditmw.not_all_stored", "warning", entries=count, journal_dir=journal_dir, meaning=where)

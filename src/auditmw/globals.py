@@ -1,0 +1,71 @@
+"""The one trail of an application: `configure` sets it, the bare `@audited` uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, TypeVar, overload
+
+from auditmw.decorator import decorate
+from auditmw.diagnostics import report
+from auditmw.errors import NotConfigured
+from auditmw.pipeline import Form
+from auditmw.recorder import NoRecorder, Recorder
+from auditmw.trail import AuditTrail
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Configured:
+    """What `configure` has set."""
+
+    def __init__(self) -> None:
+        self._trail: AuditTrail | None = None
+        self._off = False
+        self._nothing = NoRecorder()
+
+    def set(self, trail: AuditTrail | None) -> None:
+        """Use this trail from now on, or none."""
+        self._trail = trail
+        self._off = trail is None
+
+    def recorder(self) -> Recorder:
+        """The trail's recorder (see `auditmw.decorator.Source`)."""
+        if self._trail is not None:
+            return self._trail.recorder()
+        if self._off:
+            return self._nothing
+        raise NotConfigured
+
+    def require(self, form: Form, what: str) -> None:
+        """Ask the trail, if there is one yet."""
+        if self._trail is not None:
+            self._trail.require(form, what)
+
+
+_configured: Final = Configured()
+
+
+def configure(trail: AuditTrail | str | None, **options: Any) -> AuditTrail | None:
+    """Set the application's trail: a URL with the options of `AuditTrail`, a trail, or None to turn auditing off."""
+    if isinstance(trail, str):
+        trail = AuditTrail(trail, **options)
+    if trail is None:
+        report("auditmw.off", "warning", meaning="configure(None) was called: @audited records nothing")
+    _configured.set(trail)
+    return trail
+
+
+@overload
+def audited(function: F, /) -> F: ...
+@overload
+def audited(function: None = None, /, *, action: str | None = None, **fields: Any) -> Callable[[F], F]: ...
+def audited(function: Callable[..., Any] | None = None, /, *, action: str | None = None, **fields: Any) -> Any:
+    """Record every call of a function in the trail that `configure` set; as `AuditTrail.audited`.
+
+    Raises:
+        NotConfigured: at the first call, where no trail was set.
+    """
+    if function is None:
+        return partial(decorate, source=_configured, action=action, fields=fields)
+    return decorate(function, _configured, action, fields)

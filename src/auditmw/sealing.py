@@ -1,0 +1,122 @@
+"""Makes the entry of an attempt that has ended, and the bytes that the journal keeps of it. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from msgspec import structs
+
+from auditmw.call import Call
+from auditmw.canonical import make_safe
+from auditmw.entry import AuditEntry
+
+MAX_ERROR_MESSAGE: Final = 1000
+NO_ID: Final = bytes(16)
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(AuditEntry)
+_FROM_CALL: Final = tuple(name for name in AuditEntry.__struct_fields__ if name in Call.__struct_fields__)
+
+
+def entry_of_intent(call: Call) -> AuditEntry:
+    """What a crash from here on leaves of the attempt: ids and who, what and when; never metadata or content."""
+    return AuditEntry(
+        request_id=call.request_id,
+        timestamp_us=call.timestamp_us,
+        call_id=call.call_id,
+        attempt=call.attempt,
+        parent_id=call.parent_id,
+        kind=call.kind,
+        action=call.action,
+        user_id=call.user_id,
+        subject=call.subject,
+        session_id=call.session_id,
+        tenant=call.tenant,
+        app=call.app,
+        app_version=call.app_version,
+        host=call.host,
+        provider=call.provider,
+        model=call.model,
+        stream=call.stream,
+        status="interrupted",
+        trace_id=call.trace_id,
+        span_id=call.span_id,
+    )
+
+
+def entry_of(call: Call, logged_at_us: int) -> AuditEntry:
+    """The entry of an attempt that has ended."""
+    fields: dict[str, Any] = {name: getattr(call, name) for name in _FROM_CALL}
+    usage, cost = call.usage, call.cost
+    if usage is not None:
+        fields.update(
+            input_tokens=usage.input_tokens,
+            cache_read_tokens=usage.cache_read_tokens,
+            cache_write_5m_tokens=usage.cache_write_5m_tokens,
+            cache_write_1h_tokens=usage.cache_write_1h_tokens,
+            output_tokens=usage.output_tokens,
+            thinking_tokens=usage.thinking_tokens,
+            usage_complete=usage.complete,
+            usage_raw=usage.raw,
+        )
+    if cost is not None:
+        fields.update(
+            cost_nano=cost.nano, cost_status=cost.status, price_source=cost.source, unit_prices=cost.unit_prices
+        )
+    fields["metadata"] = make_safe(call.metadata) if call.metadata else None
+    if call.error_message is not None:
+        fields["error_message"] = call.error_message[:MAX_ERROR_MESSAGE]
+    return AuditEntry(logged_at_us=logged_at_us, **fields)
+
+
+def encode(entry: AuditEntry) -> tuple[AuditEntry, bytes]:
+    """The entry, made safe for every store if it was not, and its bytes."""
+    try:
+        payload = _encoder.encode(entry)
+    except Exception:  # a lone surrogate, a huge integer, a foreign object that a middleware put into a field
+        return _encode_safely(entry)
+    # an escaped NUL; a false alarm (a text that spells the escape) only costs the slow way
+    return _encode_safely(entry) if b"\\u0000" in payload else (entry, payload)
+
+
+def _encode_safely(entry: AuditEntry) -> tuple[AuditEntry, bytes]:
+    safe = {name: make_safe(getattr(entry, name)) for name in entry.__struct_fields__}
+    for name, kind in _INTEGERS.items():
+        if not isinstance(safe[name], kind):
+            safe[name] = None
+    entry = AuditEntry(**safe)
+    return entry, _encoder.encode(entry)
+
+
+_INTEGERS: Final = {
+    field.name: int for field in structs.fields(AuditEntry) if field.type == (int | None) or field.type is int
+}
+
+
+def decode(payload: bytes) -> AuditEntry:
+    """The entry of bytes that `encode` made, also by an older or newer version."""
+    return _decoder.decode(payload)
+
+
+def id_bytes(request_id: str) -> bytes:
+    """A request id as the 16 bytes by which the journal matches an intent with its outcome."""
+    return UUID(request_id).bytes
+
+
+def numbered(entry: AuditEntry, writer: str, seq: int) -> AuditEntry:
+    """The entry under its writer and number."""
+    return structs.replace(entry, writer=writer, seq=seq)
+
+
+def control_entry(request_id: str, now_us: int, action: str, **metadata: Any) -> AuditEntry:
+    """An entry about the trail itself: opened, closed, dropped, recovered and so on."""
+    return AuditEntry(
+        request_id=request_id,
+        timestamp_us=now_us,
+        call_id=request_id,
+        kind="control",
+        action=action,
+        logged_at_us=now_us,
+        metadata=make_safe(metadata) or None,
+    )

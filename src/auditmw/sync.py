@@ -1,0 +1,29 @@
+"""The trail for code without a loop: `trail.sync.flush()`, `trail.sync.query(...)`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from auditmw.entry import AuditEntry
+    from auditmw.trail import AuditTrail
+
+
+class SyncTrail:
+    """The awaitable methods of a trail, blocking; for Flask, Django and scripts."""
+
+    def __init__(self, trail: AuditTrail) -> None:
+        self._trail = trail
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Return when everything handed over is stored; see `AuditTrail.flush`."""
+        self._trail.flushed().result(timeout)
+
+    def close(self, timeout: float = 10.0) -> None:
+        """See `AuditTrail.aclose`."""
+        self._trail.close(timeout)
+
+    def query(self, **wanted: Any) -> Iterator[AuditEntry]:
+        """Stream the stored entries that fit; see `AuditTrail.query`."""
+        return self._trail.pages(**wanted).blocking()

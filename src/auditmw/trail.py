@@ -1,0 +1,362 @@
+"""`AuditTrail`: the object that users hold, and the one place that wires concrete classes."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from functools import partial
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, overload
+
+import anyio
+
+from auditmw import exits
+from auditmw.block import Block
+from auditmw.clock import Clock, SystemClock
+from auditmw.context import Scope
+from auditmw.decorator import decorate
+from auditmw.entry import KINDS, STATUSES, AuditEntry, to_us
+from auditmw.errors import ConfigurationError, TrailClosed
+from auditmw.health import Health
+from auditmw.intake import Durability, Intake, OnFailure, OnFull, wait_for
+from auditmw.keys import HashKey, find_key
+from auditmw.locations import journal_directory, key_directory
+from auditmw.middleware import default_pipeline
+from auditmw.pipeline import Form, Pipeline
+from auditmw.prices import PriceBook
+from auditmw.querying import Pages
+from auditmw.recorder import Recorder
+from auditmw.stores import store_for
+from auditmw.stores.protocol import Filter, Store
+from auditmw.sync import SyncTrail
+from auditmw.writer import Writer
+
+C = TypeVar("C")
+F = TypeVar("F", bound=Callable[..., Any])
+MAX_JOURNAL_BYTES = 1 << 30
+
+
+class AuditTrail:
+    """The audit trail of one application.
+
+    Making one does no I/O and needs no loop: it starts at the first call, or with `async with` (or `with`). See the
+    README for what the options choose.
+
+    Raises:
+        ConfigurationError: an option or the URL is not usable; the message says what would be.
+        PipelineError: the middlewares do not form a pipeline.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pipeline: Sequence[Any] | None = None,
+        durability: Durability = "process",
+        on_full: OnFull = "block",
+        on_failure: OnFailure = "continue",
+        block_timeout: float = 30.0,
+        key_file: str | os.PathLike[str] | None = None,
+        journal_dir: str | os.PathLike[str] | None = None,
+        max_journal_bytes: int = MAX_JOURNAL_BYTES,
+        prices: dict[str, Any] | None = None,
+        writer: Literal["thread", "external"] = "thread",
+        app: str | None = None,
+        app_version: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        _one_of("durability", durability, ("memory", "process", "disk", "store"))
+        _one_of("on_full", on_full, ("block", "drop"))
+        _one_of("on_failure", on_failure, ("continue", "refuse"))
+        _one_of("writer", writer, ("thread", "external"))
+        self.url = url
+        self.clock: Clock = clock or SystemClock()
+        self.prices = PriceBook(prices)
+        self._store: Store = store_for(url)
+        self._key_file = key_file
+        self._key: HashKey | None = None
+        self._key_wanted = True
+        self._key_lock = threading.Lock()
+        directory = journal_directory(url, journal_dir, os.environ)
+        if directory is None and writer == "external":
+            raise ConfigurationError("writer='external' needs a journal: give a journal_dir")
+        self.sink = Intake(
+            journal_dir=directory,
+            durability=durability,
+            on_full=on_full,
+            on_failure=on_failure,
+            block_timeout=block_timeout,
+            max_journal_bytes=max_journal_bytes,
+            external=writer == "external",
+            clock=self.clock,
+            start_writer=self._start_writer,
+        )
+        bound = [m.bind(self) if hasattr(m, "bind") else m for m in (pipeline or default_pipeline())]
+        self.pipeline = Pipeline(bound)
+        self._recorder = Recorder(self.pipeline, self.sink, self.clock, {"app": app, "app_version": app_version})
+        self._writer = Writer(
+            self.sink,
+            self._store,
+            self.prices,
+            journal_dir=directory,
+            key_id=self._key_id,
+            finish_dropped=self._recorder.finish_dropped,
+            external=writer == "external",
+            clock=self.clock,
+        )
+        self._answers: Any = None
+        self.sync = SyncTrail(self)
+        _trails.add(self)
+
+    # --- recording ---------------------------------------------------------------------------------------------------
+
+    def wrap(self, client: C) -> C:
+        """The same client, of the same type, with its every call recorded; wrapping twice changes nothing.
+
+        Raises:
+            ConfigurationError: this is no client that auditmw knows, or one that its SDK cannot copy.
+            PipelineError: an async middleware and a sync client.
+        """
+        from auditmw.clients import hook_for
+
+        wrapped: C = hook_for(client).wrap(client, self._recorder, self._index())
+        return wrapped
+
+    def anthropic_middleware(self) -> Any:
+        """A middleware for the Anthropic SDK: `MyClient(middleware=[trail.anthropic_middleware()])`.
+
+        For subclasses that the SDK cannot copy; `wrap` says when one is needed.
+        """
+        from auditmw.clients.anthropic import AnthropicMiddleware
+
+        return AnthropicMiddleware(self._recorder, self._index())
+
+    def request_id(self, answer: object) -> str | None:
+        """The id of the entry of an answer that a wrapped client gave, or of its error; None if it is unknown."""
+        found: str | None = self._index().find(answer)
+        return found
+
+    def _index(self) -> Any:
+        if self._answers is None:
+            from auditmw.clients.answers import AnswerIndex
+
+            self._answers = AnswerIndex()
+        return self._answers
+
+    @overload
+    def audited(self, function: F, /) -> F: ...
+    @overload
+    def audited(self, function: None = None, /, *, action: str | None = None, **fields: Any) -> Callable[[F], F]: ...
+    def audited(
+        self, function: Callable[..., Any] | None = None, /, *, action: str | None = None, **fields: Any
+    ) -> Any:
+        """Record every call of a coroutine, async generator, function or generator; `action` defaults to its name."""
+        if function is None:
+            return partial(decorate, source=self, action=action, fields=fields)
+        return decorate(function, self, action, fields)
+
+    def call(self, *, action: str | None = None, **fields: Any) -> Block:
+        """Record a block by hand: `async with trail.call(action=..., model=...) as call:`, or `with` in sync code."""
+        return Block(self._recorder, self._recorder.draft(**{"kind": "llm", "action": action, **fields}))
+
+    def context(self, **values: Any) -> Scope:
+        """Bind who is calling to the running task: `with trail.context(user_id="alice", session_id="s1") as ctx:`.
+
+        Takes user_id, subject, session_id, tenant, action, purpose, legal_basis, metadata and the like.
+        """
+        return Scope(**values)
+
+    def recorder(self) -> Recorder:
+        """The recorder of this trail's calls (for entry points; see `auditmw.decorator.Source`)."""
+        return self._recorder
+
+    def require(self, form: Form, what: str) -> None:
+        """Refuse what the pipeline cannot run around."""
+        self.pipeline.require(form, what)
+
+    # --- what middlewares get of it (auditmw.middleware.protocol.Services) --------------------------------------------
+
+    @property
+    def hash_key(self) -> HashKey | None:
+        """The key of the content digests, found or made at the first call."""
+        if self._key_wanted:
+            with self._key_lock:
+                if self._key_wanted:
+                    self._key = find_key(self._key_file, key_directory(self.url), os.environ)
+                    self._key_wanted = False
+        return self._key
+
+    def _key_id(self) -> str | None:
+        key = self.hash_key
+        return None if key is None else key.id
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def query(self, **wanted: Any) -> AsyncIterator[AuditEntry]:
+        """Stream the stored entries that fit, in the order in which they were stored, without any default limit.
+
+        Takes request_id, user_id, subject, model, status, session_id, tenant, action, call_id, kind, since, until (both
+        aware datetimes; `until` is exclusive), limit and newest_first. Entries of `kind="control"` come only when
+        asked for.
+
+        Raises:
+            ConfigurationError: a naive datetime, a since after the until, an unknown kind or status.
+        """
+        return self.pages(**wanted).awaited()
+
+    def pages(
+        self,
+        *,
+        request_id: str | None = None,
+        user_id: str | None = None,
+        subject: str | None = None,
+        model: str | None = None,
+        status: str | None = None,
+        session_id: str | None = None,
+        tenant: str | None = None,
+        action: str | None = None,
+        call_id: str | None = None,
+        kind: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> Pages:
+        """A query (see `query` for what it takes) that was checked and not asked yet.
+
+        Raises:
+            ConfigurationError: a naive datetime, a since after the until, an unknown kind or status.
+        """
+        wanted = Filter(
+            request_id=request_id,
+            user_id=user_id,
+            subject=subject,
+            model=model,
+            status=_one_of("status", status, STATUSES),
+            session_id=session_id,
+            tenant=tenant,
+            action=action,
+            call_id=call_id,
+            kind=_one_of("kind", kind, KINDS),
+            since_us=None if since is None else to_us(since),
+            until_us=None if until is None else to_us(until),
+            limit=limit,
+            newest_first=newest_first,
+        )
+        if wanted.since_us is not None and wanted.until_us is not None and wanted.since_us > wanted.until_us:
+            raise ConfigurationError(f"since ({since}) is after until ({until}): exchange them")
+        if limit is not None and limit < 0:
+            raise ConfigurationError(f"limit is {limit}: use None for all, or a number from 0 on")
+        return Pages(self._writer, self._store, wanted)
+
+    def health(self) -> Health:
+        """How the trail is doing: what waits, what was lost, what needs a hand."""
+        return self.sink.snapshot()
+
+    # --- start and end -----------------------------------------------------------------------------------------------
+
+    def _start_writer(self) -> None:
+        exits.watch(self)
+        self._writer.start()
+
+    def flushed(self) -> Future[None]:
+        """A future of what `flush` waits for."""
+        return self._writer.flush()
+
+    async def flush(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  (a contract name)
+        """Return when everything handed over, and every orphan journal found, is stored.
+
+        Raises:
+            TimeoutError: it took longer than `timeout` seconds; nothing is lost.
+        """
+        await _await(self._writer.flush(), timeout)
+
+    async def aclose(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109  (a contract name)
+        """Record calls in flight as `interrupted`, store what waits for at most `timeout` seconds, and end.
+
+        What is not stored by then stays in the journal, is counted in the log, and is stored at the next start.
+        """
+        await anyio.to_thread.run_sync(self.close, timeout)
+
+    def close(self, timeout: float = 10.0) -> None:
+        """The same, blocking."""
+        if self.closed:
+            return
+        self._recorder.interrupt_all()
+        if self.sink.started:
+            self.sink.note_drops()
+            self.sink.control("close")
+        remaining = self._writer.stop(timeout)
+        self.sink.close()
+        if remaining > 0 and not self._writer.external:
+            exits.report_remaining(remaining, self.sink.health.journal_dir)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the trail was closed."""
+        return self.sink.closed
+
+    def start(self) -> None:
+        """Open the journal and the store now rather than at the first call, so that mistakes show here.
+
+        Raises:
+            ConfigurationError, StoreError, JournalError, KeyMismatch: what is wrong, and what to do.
+        """
+        self._begin()
+        self._writer.opened().result()
+
+    def _begin(self) -> None:
+        if self.closed:
+            raise TrailClosed
+        self.sink.start(strict=True)
+
+    async def __aenter__(self) -> Self:
+        self._begin()
+        await _await(self._writer.opened(), None)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            await self.aclose()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def _after_fork(self) -> None:
+        self.sink.after_fork()
+        self._writer.after_fork()
+        self._recorder.after_fork()
+        self._key_lock = threading.Lock()
+
+
+_trails: weakref.WeakSet[AuditTrail] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for trail in list(_trails):
+        trail._after_fork()  # noqa: SLF001  (its own module)
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _one_of(name: str, value: str | None, allowed: Sequence[str]) -> str | None:
+    if value is not None and value not in allowed:
+        raise ConfigurationError(f"{name} is {value!r}: use one of {', '.join(allowed)}")
+    return value
+
+
+async def _await(future: Future[None], timeout: float | None) -> None:  # noqa: ASYNC109  (handed on)
+    with anyio.fail_after(timeout):
+        await wait_for(future)
+    future.result()
