@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from auditmw.entry import AuditEntry, to_datetime
+from auditmw.stores.jsonl import JsonlStore
 from auditmw.stores.memory import MemoryStore
 from auditmw.stores.protocol import Batch, Filter
 from auditmw.stores.sqlite import SqliteStore
@@ -105,12 +106,14 @@ def make_batch(make_entry) -> Callable[..., Batch]:
     return make
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "jsonl", "sqlite"])
 def make_store(request, tmp_path, clock) -> Callable[[], object]:
     """Makes stores of one kind that all hold the same trail; not opened yet."""
     if request.param == "memory":
         store = MemoryStore(clock)
         return lambda: store
+    if request.param == "jsonl":
+        return lambda: JsonlStore(str(tmp_path / "audit"), clock)
     return lambda: SqliteStore(str(tmp_path / "audit.db"), clock)
 
 

@@ -61,8 +61,9 @@ async def test_a_gap_in_a_writers_sequence_is_refused_and_nothing_is_stored(stor
     with pytest.raises(SequenceGap, match="stored up to 0 and the batch begins at 2"):
         await store.append(make_batch(first_seq=2))
     await store.append(make_batch(count=1))
-    with pytest.raises(SequenceGap):
+    with pytest.raises(SequenceGap) as refused:
         await store.append(make_batch(first_seq=3))
+    assert refused.value.last_seq == 1
     assert seqs(await read(store)) == [1]
 
 

@@ -10,6 +10,7 @@ from auditmw.stores.protocol import Store
 
 STORES: Final[dict[str, tuple[str, str]]] = {
     "sqlite": ("sqlite", "SqliteStore"),
+    "jsonl": ("jsonl", "JsonlStore"),
     "memory": ("memory", "MemoryStore"),
 }
 """URL scheme: module here, class with `from_url`."""

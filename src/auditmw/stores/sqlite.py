@@ -45,6 +45,9 @@ _LEAF_HASHES: Final = """
     WHERE first_leaf >= (SELECT max(first_leaf) FROM audit_batches WHERE first_leaf <= ?) AND first_leaf < ?
     ORDER BY first_leaf
 """
+_BOUNDS: Final = (
+    "SELECT min(leaf_index), max(leaf_index) FROM audit_entries WHERE timestamp_us >= ? AND timestamp_us < ?"
+)
 
 _PASSING: Final = {
     sqlite3.SQLITE_BUSY,
@@ -182,14 +185,14 @@ class SqliteStore:
         ((size,),) = await _fetch(self._reading(), "SELECT size FROM audit_trail")
         if wanted.since_us is None and wanted.until_us is None:
             return 0, size - 1
-        sql = "SELECT min(leaf_index), max(leaf_index) FROM audit_entries WHERE timestamp_us >= ? AND timestamp_us < ?"
         since_us = 0 if wanted.since_us is None else wanted.since_us
         until_us = 2**62 if wanted.until_us is None else wanted.until_us
-        ((first, last),) = await _fetch(self._reading(), sql, since_us, until_us)
+        ((first, last),) = await _fetch(self._reading(), _BOUNDS, since_us, until_us)
         return (0, -1) if first is None else (first, min(last, size - 1))
 
     async def _connect(self, mode: str) -> aiosqlite.Connection:
         uri = f"file:{quote(self._path)}?mode={mode}"
+        sqlite3.connect(uri, uri=True).close()  # fails here, as aiosqlite leaves a thread behind when it cannot connect
         db = await aiosqlite.connect(uri, uri=True, isolation_level=None)
         try:
             await db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")

@@ -1,0 +1,183 @@
+"""What only the SQLite store does."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from auditmw.errors import ConfigurationError, SchemaMismatch, StoreError, StoreUnavailable
+from auditmw.log.leaf import leaf_hash
+from auditmw.log.merkle import Frontier, split_hashes
+from auditmw.log.tiles import Tile
+from auditmw.stores import sqlite
+from auditmw.stores.columns import COLUMNS, REQUIRED
+from auditmw.stores.sqlite import SqliteStore
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "audit.db")
+
+
+@pytest.fixture
+async def store(path, clock):
+    store = SqliteStore(path, clock)
+    await store.open()
+    yield store
+    await store.close()
+
+
+def ask(path, sql, *values):
+    with closing(sqlite3.connect(path)) as db, db:
+        return db.execute(sql, values).fetchall()
+
+
+async def test_every_commit_is_flushed_and_readers_do_not_wait(store, path):
+    assert ask(path, "PRAGMA journal_mode") == [("wal",)]
+    cursor = await store._writer.execute("PRAGMA synchronous")
+    assert await cursor.fetchone() == (2,)
+
+
+async def test_the_entries_table_has_a_column_for_every_field_and_the_leaf_index_is_the_rowid(store, path, make_batch):
+    await store.append(make_batch(count=2))
+    columns = {name: bool(required) for _, name, _, required, _, _ in ask(path, "PRAGMA table_info(audit_entries)")}
+    stored = {"writer_id" if name == "writer" else name for name in COLUMNS}
+    assert set(columns) == {*stored, "leaf_index", "salts", "erased"}
+    assert {name for name in REQUIRED if not columns[name]} == set()
+    assert ask(path, "SELECT rowid, leaf_index FROM audit_entries") == [(0, 0), (1, 1)]
+
+
+async def test_the_tree_grows_with_the_entries(store, path, make_batch):
+    """Batches that begin, end, cross and cover tiles: what is stored of the tree is what the stored rows give."""
+    first_seq = 1
+    for count in [1, 200, 54, 1, 256, 1, 511, 700, 3]:
+        await store.append(make_batch(first_seq=first_seq, count=count))
+        first_seq += count
+    fields = ", ".join(name if name != "writer" else "writer" for name in COLUMNS)
+    rows = ask(
+        path, f"SELECT salts, {fields} FROM audit_entries JOIN audit_writers ON id = writer_id ORDER BY leaf_index"
+    )
+    hashes = [leaf_hash(sqlite._read(row), salts) for salts, *row in rows]
+    assert len(hashes) == 1727
+    ((size, frontier),) = ask(path, "SELECT size, frontier FROM audit_trail")
+    assert (size, frontier) == (1727, Frontier().extend(hashes).to_bytes())
+    batches = ask(path, "SELECT leaf_hashes, first_leaf, entry_count FROM audit_batches ORDER BY first_leaf")
+    assert [digest for data, _, _ in batches for digest in split_hashes(data)] == hashes
+    tiles = ask(path, "SELECT tile, root FROM audit_tiles ORDER BY tile")
+    assert tiles == [(n, Tile(n, b"".join(hashes[n * 256 : n * 256 + 256])).root()) for n in range(6)]
+
+
+async def test_two_processes_that_open_a_new_file_at_once_both_work(path, clock, make_batch, read):
+    stores = [SqliteStore(path, clock) for _ in range(4)]
+    await asyncio.gather(*(store.open() for store in stores))
+    await asyncio.gather(*(store.append(make_batch(f"w{n}")) for n, store in enumerate(stores)))
+    assert [entry.leaf_index for entry in await read(stores[0])] == list(range(12))
+    for store in stores:
+        await store.close()
+
+
+async def test_a_file_in_a_missing_directory_is_one_clear_error(tmp_path):
+    with pytest.raises(ConfigurationError, match="its directory must exist"):
+        await SqliteStore(str(tmp_path / "missing" / "audit.db")).open()
+
+
+async def test_a_file_that_is_no_database_is_one_clear_error(path, tmp_path):
+    (tmp_path / "audit.db").write_text("this is no database, whatever its name says" * 100)
+    with pytest.raises(ConfigurationError, match="is no SQLite database"):
+        await SqliteStore(path).open()
+
+
+async def test_a_database_of_a_newer_schema_is_refused(store, path):
+    ask(path, "INSERT INTO audit_schema VALUES (99)")
+    with pytest.raises(SchemaMismatch, match=r"version 99 .* upgrade auditmw"):
+        await SqliteStore(path).open()
+
+
+async def test_a_reader_creates_nothing_and_migrates_nothing(path, tmp_path):
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        await SqliteStore(path).open(read_only=True)
+    assert list(tmp_path.iterdir()) == []
+    ask(path, "CREATE TABLE other (x)")
+    with pytest.raises(SchemaMismatch, match="run `auditmw migrate`"):
+        await SqliteStore(path).open(read_only=True)
+    assert ask(path, "SELECT name FROM sqlite_master") == [("other",)]
+
+
+async def test_a_reader_reads_beside_the_writer_and_may_not_write(store, path, make_batch, read):
+    await store.append(make_batch())
+    reader = SqliteStore(path)
+    await reader.open(read_only=True)
+    assert len(await read(reader)) == 3
+    with pytest.raises(StoreError, match="not open for writing"):
+        await reader.append(make_batch(first_seq=4))
+    await reader.close()
+
+
+async def test_a_store_that_is_not_open_says_so(path, make_batch, read):
+    store = SqliteStore(path)
+    with pytest.raises(StoreError, match="open"):
+        await store.append(make_batch())
+    with pytest.raises(StoreError, match="open"):
+        await read(store)
+
+
+async def test_a_locked_database_is_unavailable_and_the_batch_lands_afterwards(
+    path, clock, make_batch, read, monkeypatch
+):
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 20)
+    store = SqliteStore(path, clock)
+    await store.open()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            await store.append(make_batch())
+    assert await store.append(make_batch()) == 3
+    await store.close()
+
+
+async def test_a_batch_that_is_cancelled_lands_whole_or_not_at_all(store, read, make_batch):
+    for delay in range(20):
+        task = asyncio.ensure_future(store.append(make_batch(count=50)))
+        for _ in range(delay):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert len(await read(store)) in {0, 50}
+    await store.append(make_batch(count=50))
+    assert [entry.seq for entry in await read(store)] == list(range(1, 51))
+
+
+async def test_a_json_column_that_was_changed_is_named(store, path, read, make_batch):
+    await store.append(make_batch())
+    ask(path, "UPDATE audit_entries SET metadata = '{' WHERE leaf_index = 1")
+    with pytest.raises(StoreError, match="metadata of entry 1 is not JSON"):
+        await read(store)
+
+
+@pytest.mark.parametrize(
+    ("sql", "index"),
+    [
+        ("SELECT * FROM audit_entries WHERE request_id = 'r'", "audit_entries_request_id"),
+        (sqlite._BOUNDS.replace("?", "5"), "COVERING INDEX audit_entries_timestamp"),
+        ("SELECT * FROM llm_audit_log WHERE request_id = 'r'", "later USING INDEX audit_entries_later_attempt"),
+        ("SELECT sum(cost_usd) FROM llm_audit_log", "first USING INDEX audit_entries_request_id"),
+        (sqlite._LEAF_HASHES.replace("?", "5"), "audit_batches USING INTEGER PRIMARY KEY"),
+    ],
+)
+async def test_each_index_serves_a_question(store, path, sql, index):
+    plan = "\n".join(row[3] for row in ask(path, f"EXPLAIN QUERY PLAN {sql}"))
+    assert index in plan
+
+
+async def test_pages_are_read_in_leaf_order_without_sorting(store, path):
+    from auditmw.stores.filters import conditions
+    from auditmw.stores.protocol import Filter
+
+    for wanted in [Filter(since_us=5), Filter(user_id="u", since_us=1, until_us=9), Filter(request_id="r")]:
+        clauses, values = sqlite._where(conditions(wanted))
+        sql = f"{sqlite._SELECT} WHERE e.leaf_index BETWEEN 0 AND 9{clauses} ORDER BY e.leaf_index LIMIT 500"
+        plan = "\n".join(row[3] for row in ask(path, f"EXPLAIN QUERY PLAN {sql}", *values))
+        assert "TEMP B-TREE" not in plan
