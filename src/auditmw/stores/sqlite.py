@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -197,7 +198,7 @@ class SqliteStore:
         try:
             await db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             if mode != "ro":
-                await db.execute("PRAGMA journal_mode = WAL")
+                await _use_write_ahead_log(db)
                 await db.execute("PRAGMA synchronous = FULL")
                 await db.execute("PRAGMA foreign_keys = ON")
         except BaseException:
@@ -251,6 +252,19 @@ class SqliteStore:
             if code == sqlite3.SQLITE_NOTADB:
                 raise ConfigurationError(f"{self._path} is no SQLite database: name another file") from error
             raise StoreError(f"{self._path}: {error}") from error
+
+
+async def _use_write_ahead_log(db: aiosqlite.Connection) -> None:
+    """SQLite says "locked" at once, whatever the busy timeout, while another process makes the same change."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            await db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.01)
 
 
 async def _fetch(db: aiosqlite.Connection, sql: str, *values: Any) -> list[tuple[Any, ...]]:
