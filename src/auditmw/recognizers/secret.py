@@ -1,0 +1,163 @@
+"""SECRET: tokens with a vendor's mark, and values that a vendor's name announces."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from auditmw.recognizers.entropy import entropy, is_stand_in
+from auditmw.recognizers.finding import Finding
+from auditmw.recognizers.regex import Regex
+from auditmw.recognizers.surroundings import ALPHANUMERIC, LETTERS, WORD, follows_word, precedes_word
+from auditmw.recognizers.token_formats import FORMATS
+from auditmw.recognizers.vendor_values import VENDORS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from auditmw.recognizers.keywords import Hit
+    from auditmw.recognizers.view import View
+
+_RUN = Regex(rb"[0-9A-Za-z_-]{24,}")
+_TOKEN = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-."
+_BASE64 = _TOKEN + b"+/"
+_LONGEST, _LONGEST_HEAD = 4096, 100
+
+
+class MarkedTokenRecognizer:
+    """Each mark found by the keyword pass is tried with its family's pattern, from the mark on or around it."""
+
+    name = "marked token"
+    kinds = ("SECRET",)
+    rules = (FORMATS, _RUN)
+
+    def __init__(self) -> None:
+        self._by_keyword: dict[bytes, list[tuple[bool, Regex, float]]] = {}
+        runs = []
+        for _, mark, rest, least in FORMATS:
+            if mark[0] == "^":
+                runs.append((_literal(mark[1:]) + f"(?:{rest})".encode(), least))
+            elif mark[0] == "~":
+                self._add(mark[1:], Regex(rest.encode()), least, around=True)
+            else:
+                self._add(mark.lower(), Regex(_literal(mark) + f"(?:{rest})".encode()), least, around=False)
+        self._runs = Regex(b"|".join(pattern for pattern, _ in runs))
+        self._least_of_runs = min(least for _, least in runs)
+        self.keywords = tuple(self._by_keyword)
+
+    def _add(self, keyword: str, regex: Regex, least: float, *, around: bool) -> None:
+        self._by_keyword.setdefault(keyword.encode(), []).append((around, regex, least))
+
+    def find(self, view: View) -> Iterator[Finding]:
+        """Tokens that end where a word ends and look drawn at random."""
+        data = view.data
+        done = 0
+        for keyword, start, _ in view.hits(self.name):
+            if start < done:
+                continue
+            for around, regex, least in self._by_keyword[keyword]:
+                span = _token(data, regex, start, least, around=around)
+                if span:
+                    done = span[1]
+                    yield Finding("SECRET", *view.span(*span))
+                    break
+        for match in _RUN.finditer(data):
+            start = match.start()
+            for begin in (start, _head(data, start, _TOKEN)) if data[start - 1 : start] == b"." else (start,):
+                span = _at(data, self._runs, begin, self._least_of_runs)
+                if span:
+                    yield Finding("SECRET", *view.span(*span))
+                    break
+
+
+def _literal(mark: str) -> bytes:
+    return "".join(c if c.isalnum() or c in "_-/~=" else f"\\{c}" for c in mark).encode()
+
+
+def _head(data: bytes, start: int, characters: bytes) -> int:
+    """Where the token that goes on at `start` begins, if it is made of these characters."""
+    low = max(0, start - _LONGEST_HEAD)
+    return low + len(data[low:start].rstrip(characters))
+
+
+def _token(data: bytes, regex: Regex, start: int, least: float, *, around: bool) -> tuple[int, int] | None:
+    if not around:
+        return _at(data, regex, start, least)
+    for begin in sorted({start, _head(data, start, _TOKEN), _head(data, start, _BASE64)}, reverse=True):
+        span = _at(data, regex, begin, least)
+        if span and span[1] > start:
+            return span
+    return None
+
+
+def _at(data: bytes, regex: Regex, start: int, least: float) -> tuple[int, int] | None:
+    if follows_word(data, start, WORD) or (
+        start > 1 and data[start - 1] == 46 and data[start - 2] in ALPHANUMERIC and data[start] in LETTERS
+    ):
+        return None
+    match = regex.match(data, start, start + _LONGEST)
+    if match is None:
+        return None
+    end = match.end()
+    if precedes_word(data, end, ALPHANUMERIC):
+        return None
+    value = data[start:end]
+    if entropy(value) < least or is_stand_in(value):
+        return None
+    return start, end
+
+
+_ASSIGNMENT = Regex(rb"[0-9A-Za-z_ .\t-]{0,40}[\s'\"\])]{0,3}(?::{0,3}=|=>|:=|\|\||\?=|>|:|,|=)[\x60'\"\s=(\\]{0,5}")
+_VALUE = Regex(rb"[^\s'\"\x60;,<>()\[\]{}]{14,100}")
+_UUID = Regex(rb"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+class VendorValueRecognizer:
+    """A value that has the shape its vendor publishes, assigned to a name with the vendor's name in it."""
+
+    name = "vendor value"
+    kinds = ("SECRET",)
+    rules = (VENDORS, _ASSIGNMENT, _VALUE)
+
+    def __init__(self) -> None:
+        self._shapes = {word.encode(): shapes for _, words, shapes in VENDORS for word in words}
+        self.keywords = tuple(self._shapes)
+
+    def find(self, view: View) -> Iterator[Finding]:
+        """Values, without their quotes."""
+        data = view.data
+        for hit in view.hits(self.name):
+            if not _begins_a_word(data, hit):
+                continue
+            assignment = _ASSIGNMENT.match(data, hit.end, hit.end + 60)
+            if assignment is None:
+                continue
+            match = _VALUE.match(data, assignment.end(), assignment.end() + 110)
+            if match is None:
+                continue
+            value = match.group().rstrip(b".\\")
+            if any(_fits(value, *shape) for shape in self._shapes[hit.keyword]) and not is_stand_in(value):
+                yield Finding("SECRET", *view.span(match.start(), match.start() + len(value)))
+
+
+def _begins_a_word(data: bytes, hit: Hit) -> bool:
+    """Whether the vendor's name is a word or a hump of a camel: no letter before it, or a lower-case one before a capital."""
+    if hit.start == 0 or data[hit.start - 1] not in LETTERS:
+        return True
+    first, before = data[hit.start], data[hit.start - 1]
+    return 65 <= first <= 90 and 97 <= before <= 122
+
+
+@cache
+def _shape(characters: str) -> Regex:
+    return Regex(b"(?i)[" + characters.encode() + b"]+")
+
+
+def _fits(value: bytes, characters: str, least: int, most: int) -> bool:
+    if not least <= len(value) <= most:
+        return False
+    if characters == "uuid":
+        return _UUID.fullmatch(value) is not None
+    if not _shape(characters).fullmatch(value) or entropy(value) < 2.0:
+        return False
+    return characters == "0-9" or any(48 <= byte <= 57 for byte in value)
