@@ -53,7 +53,7 @@ def _event(headers: dict[str, str], payload: bytes) -> bytes | None:
         if failure is not None:
             message = body.message or headers.get(":error-message")
             return msgspec.json.encode({"type": "error", "error": {"type": failure, "message": message}})
-        return None if body.data is None else binascii.a2b_base64(body.data)
+        return None if body.data is None else binascii.a2b_base64(body.data, strict_mode=True)
     except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error):
         return None
 

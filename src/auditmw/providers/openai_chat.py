@@ -57,9 +57,7 @@ class OpenAIChat:
 
     def read_stream(self, call: Call, raw: bytes) -> None:
         """The chunks of a stream; without `include_usage` in the request they hold no usage, and none is recorded."""
-        assembly = _Assembly()
-        for chunk in _chunks.read(raw):
-            assembly.add(chunk)
+        assembly = _Assembly(_chunks.read(raw))
         ended = raw.rstrip().endswith(_END) or assembly.finished
         _read_completion(call, assembly.completion(), complete=ended)
         if assembly.error is not None:
@@ -101,43 +99,44 @@ class OpenAIChat:
 class _Assembly:
     """The completion that the chunks of a stream add up to."""
 
-    def __init__(self) -> None:
+    def __init__(self, chunks: list[Chunk]) -> None:
         self.error: Any = None
-        self._completion: dict[str, Any] = {"object": "chat.completion"}
         self._messages: dict[int, dict[str, Any]] = {}
         self._reasons: dict[int, str] = {}
+        identity = model = tier = usage = None
+        for chunk in chunks:
+            for choice in chunk.choices or ():
+                self._add(choice)
+            identity, model = chunk.id or identity, chunk.model or model
+            tier, usage = chunk.service_tier or tier, chunk.usage or usage
+            if chunk.error is not None:
+                self.error = chunk.error
+        told = {"object": "chat.completion", "id": identity, "model": model, "service_tier": tier, "usage": usage}
+        self._told = {name: value for name, value in told.items() if value is not None}
 
-    def add(self, chunk: Chunk) -> None:
-        told = self._completion
-        for choice in chunk.choices or ():
-            message = self._messages.get(choice.index)
-            if message is None:
-                message = self._messages[choice.index] = {}
-            if choice.delta:
-                _merge(message, choice.delta)
-            if choice.finish_reason:
-                self._reasons[choice.index] = choice.finish_reason
-        if chunk.id:
-            told["id"] = chunk.id
-        if chunk.model:
-            told["model"] = chunk.model
-        if chunk.service_tier:
-            told["service_tier"] = chunk.service_tier
-        if chunk.usage:
-            told["usage"] = chunk.usage
-        if chunk.error is not None:
-            self.error = chunk.error
+    def _add(self, choice: ChunkChoice) -> None:
+        message = self._messages.get(choice.index)
+        if message is None:
+            message = self._messages[choice.index] = {}
+        if delta := choice.delta:
+            pieces, piece = message.get("content"), delta.get("content")
+            if len(delta) == 1 and type(pieces) is _Pieces and type(piece) is str:
+                pieces.append(piece)  # the common chunk, in a quarter of the time
+            else:
+                _merge(message, delta)
+        if choice.finish_reason:
+            self._reasons[choice.index] = choice.finish_reason
 
     @property
     def finished(self) -> bool:
         return bool(self._messages) and self._messages.keys() == self._reasons.keys()
 
     def completion(self) -> dict[str, Any]:
-        self._completion["choices"] = [
+        choices = [
             {"index": index, "message": _joined(message), "finish_reason": self._reasons.get(index)}
             for index, message in sorted(self._messages.items())
         ]
-        return self._completion
+        return self._told | {"choices": choices}
 
 
 def _merge(target: dict[str, Any], delta: dict[str, Any]) -> None:
