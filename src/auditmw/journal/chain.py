@@ -47,22 +47,20 @@ class Chain:
         """How many bytes the newest segment has got since it was made."""
         return self._newest.size - self._newest.start
 
-    def append(self, record: bytes) -> None:
-        """Write one record, in a new segment if the newest is full."""
+    def append(self, record: bytes, seq: int = 0) -> None:
+        """Write one record, in a new segment if the newest is full; `seq` is its number if it has one."""
         segment = self._newest
         started = time.monotonic()
         grown = segment.size - segment.start
         if (grown and grown + len(record) > self._segment_bytes) or self.stale or segment.broken:
             segment = self.rotate()
+        if seq:
+            self.last_seq = segment.last_seq = seq  # before the write, which Ctrl-C may interrupt when it is done
         segment.append(record)
         if time.monotonic() - started > SLOW_SECONDS:
             self.slow_writes += 1
         self.position += len(record)
         self.bytes_used += len(record)
-
-    def sealed(self, seq: int) -> None:
-        """What was appended last has this number."""
-        self.last_seq = self._newest.last_seq = seq
 
     def rotate(self) -> Segment:
         """Go on in a new segment; in the old one if that cannot be made and the old one is sound."""

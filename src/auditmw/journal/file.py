@@ -81,7 +81,7 @@ class Journal:
 
     @property
     def last_seq(self) -> int:
-        """The highest number appended; 0 before the first."""
+        """The highest number used; 0 before the first."""
         return self._chain.last_seq
 
     @property
@@ -118,14 +118,13 @@ class Journal:
     def append_sealed(self, seq: int, request_id: bytes, payload: bytes) -> int:
         """Append a sealed entry and close its intent, if there is one. Numbers must rise; ValueError otherwise.
 
-        The intent is closed even if the write fails: the attempt has ended.
+        If the write fails the intent is closed all the same, for the attempt has ended, and the number counts as used.
         """
         record = encode(self._seed, SEALED, seq, request_id, payload)
         with self._lock:
             if seq <= self._chain.last_seq:
                 raise ValueError(f"seq {seq} follows {self._chain.last_seq}: number and append under one lock")
-            self._append_outcome(request_id, record)
-            self._chain.sealed(seq)
+            self._append_outcome(request_id, record, seq)
             return self._chain.position
 
     def append_cancelled(self, request_id: bytes) -> int:
@@ -195,10 +194,10 @@ class Journal:
             self._chain.close()
             self._held.forget()
 
-    def _append_outcome(self, request_id: bytes, record: bytes) -> None:
+    def _append_outcome(self, request_id: bytes, record: bytes, seq: int = 0) -> None:
         open_intents = self._chain.open_intents
         try:
-            self._append(record)
+            self._append(record, seq)
         except JournalError:
             # The file goes on saying that the attempt is in flight; the next segment will not.
             self._chain.stale = self._chain.stale or request_id in open_intents
@@ -206,11 +205,11 @@ class Journal:
         finally:
             open_intents.pop(request_id, None)  # not before the write, which may begin a segment that has to carry it
 
-    def _append(self, record: bytes) -> None:
+    def _append(self, record: bytes, seq: int = 0) -> None:
         if self._closed:
             raise JournalError("this journal is closed, or belongs to the parent process: open a new one")
         try:
-            self._chain.append(record)
+            self._chain.append(record, seq)
         except OSError as error:
             raise self._failure(error) from error
 
