@@ -15,7 +15,7 @@ from auditmw.iterations import Part
 from auditmw.prices import bill as bills
 from auditmw.prices.arithmetic import total_nano
 from auditmw.prices.bill import DAY_US, Bill, bill_of
-from auditmw.prices.listed import PriceList
+from auditmw.prices.listed import Listing, PriceList
 from auditmw.prices.names import candidates
 from auditmw.prices.quote import Quote, Tier, quote
 from auditmw.prices.table import PriceTable, Row
@@ -46,15 +46,14 @@ class PriceBook:
 
     def __init__(self, overrides: Mapping[str, Any] | None = None) -> None:
         self._overrides = PriceTable(overrides or {})
-        self._corrections = _shipped_corrections()
-        self._list: PriceList | None = None
+        self._lists: tuple[PriceTable, PriceList] | None = None
         self._quotes: dict[tuple[Any, ...], Quote] = {}
 
-    def load(self) -> PriceList:
-        """Import the price list, once: it takes half a second, so the writer does it when it starts."""
-        if self._list is None:
-            self._list = PriceList()
-        return self._list
+    def load(self) -> tuple[PriceTable, PriceList]:
+        """The shipped corrections and the list, read once: it takes a while, so the writer does it when it starts."""
+        if self._lists is None:
+            self._lists = _shipped_corrections(), PriceList()
+        return self._lists
 
     def lookup(self, source: Call | AuditEntry) -> Cost | None:
         """The cost of an answer from cached unit prices, in about two microseconds; None leaves it to `price`."""
@@ -109,41 +108,23 @@ class PriceBook:
         return found
 
     def _work_out(self, bill: Bill, model: str | None) -> Quote:
-        platform, when, modifiers = bill.platform, to_datetime(bill.timestamp_us), _modifiers(bill)
+        platform, day, modifiers = bill.platform, to_datetime(bill.timestamp_us).date(), _modifiers(bill)
         names = candidates(model) if model else []
-        if bill.model and model == bill.priced_model:
-            names = list(dict.fromkeys([*names, *candidates(bill.model)]))
-        day = when.date()
-        if (own := self._overrides.find(platform, names, day)) is not None:
+        asked = candidates(bill.model) if bill.model and model == bill.priced_model else []
+        if (own := self._overrides.find(platform, [*names, *asked], day)) is not None:
             return _quote_of_row(f"override:{self._overrides.sha256[:16]}", platform, own, modifiers)
-        corrected = self._corrections.find(platform, candidates(model) if model else [], day)
-        corrections = f"auditmw corrections sha256:{self._corrections.sha256[:16]}"
+        corrections, listed = self.load()
+        source = f"auditmw corrections sha256:{corrections.sha256[:16]}"
+        corrected = corrections.find(platform, names, day)
         if corrected is not None and "input" in corrected[1].prices:
-            return _quote_of_row(corrections, platform, corrected, modifiers)
-        prices = self.load()
+            return _quote_of_row(source, platform, corrected, modifiers)
         place = modifiers.pop("inference_geo", None)
-        listing = prices.find(platform, model, when, modifiers) if model else None
+        listing = listed.find(platform, model, to_datetime(bill.timestamp_us), modifiers) if model else None
         if listing is None:
-            return Quote(source=prices.name)
-        source, tiers = prices.source(listing), listing.tiers
-        if corrected is not None:
-            source = f"{source} + {corrections}"
-            tiers = [(above, {**found, **corrected[1].prices}) for above, found in tiers]
-        multipliers, not_applied = {}, list(listing.not_applied)
-        if place in PLACE_MULTIPLIERS and platform == "anthropic":
-            multipliers["inference_geo"] = PLACE_MULTIPLIERS[place]
-        elif place is not None:
-            not_applied.append(f"inference_geo={place}")
-        return quote(
-            source=source,
-            provider=listing.provider,
-            model=listing.model,
-            tiers=tiers,
-            multipliers=multipliers,
-            applied=[*listing.applied, *(f"{name}={place}" for name in multipliers)],
-            not_applied=not_applied,
-            steady=listing.steady,
-        )
+            return Quote(source=listed.name)
+        if corrected is None:
+            return _quote_of_listing(listed.source(listing), platform, listing, {}, place)
+        return _quote_of_listing(f"{listed.source(listing)} + {source}", platform, listing, corrected[1].prices, place)
 
 
 def _settled(bill: Bill) -> Cost | None:
@@ -188,6 +169,23 @@ def _quote_of_row(source: str, platform: str | None, found: tuple[str, Row], mod
         multipliers=multipliers,
         applied=[named[name] for name in multipliers],
         not_applied=[text for name, text in named.items() if name not in multipliers],
+    )
+
+
+def _quote_of_listing(
+    source: str, platform: str | None, listing: Listing, corrected: dict[str, Decimal], place: str | None
+) -> Quote:
+    factor = PLACE_MULTIPLIERS.get(place) if place is not None and platform == "anthropic" else None
+    named = [] if place is None else [f"inference_geo={place}"]
+    return quote(
+        source=source,
+        provider=listing.provider,
+        model=listing.model,
+        tiers=[(above, prices | corrected) for above, prices in listing.tiers],
+        multipliers={} if factor is None else {"inference_geo": factor},
+        applied=listing.applied if factor is None else [*listing.applied, *named],
+        not_applied=[*listing.not_applied, *named] if factor is None else listing.not_applied,
+        steady=listing.steady,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 _VERSION: Final = re.compile(r"-v\d+(:\d+)*$")
@@ -33,19 +34,14 @@ def means(model: str, listed: Any) -> bool:
     `listed` is a model of genai-prices, whose prefixes match any ending: `claude-opus-4-8-anything` is not
     `claude-opus-4-8`.
     """
-    names = candidates(model)
-    return listed.id.lower() in names or any(_spelled(clause, names) for clause in _clauses(listed.match))
+    names = {listed.id.lower(), *(literal.lower().rstrip("@") for literal in _literals(listed.match))}
+    return not names.isdisjoint(candidates(model))
 
 
-def _clauses(match: Any) -> list[Any]:
-    inner = getattr(match, "or_", None) or getattr(match, "and_", None)
-    return [match] if inner is None else [clause for item in inner for clause in _clauses(item)]
-
-
-def _spelled(clause: Any, names: list[str]) -> bool:
-    if (pattern := getattr(clause, "regex", None)) is not None and pattern.endswith("$"):
-        return any(clause.is_match(name) for name in names)
+def _literals(match: Any) -> Iterator[str]:
+    """The names that a matcher spells out; its patterns only add dates and options to those."""
+    for inner in getattr(match, "or_", None) or getattr(match, "and_", None) or ():
+        yield from _literals(inner)
     for kind in ("equals", "starts_with", "ends_with", "contains"):
-        if (literal := getattr(clause, kind, None)) is not None:
-            return literal.lower().rstrip("@") in names
-    return False
+        if (literal := getattr(match, kind, None)) is not None:
+            yield literal

@@ -47,11 +47,11 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
 
     def tier(self, counts: Counts) -> Tier:
         """The tier that the whole request falls in."""
-        prompt = counts.prompt
-        for tier in reversed(self.tiers):
+        found, prompt = self.tiers[0], counts.prompt
+        for tier in self.tiers:
             if prompt > tier.above:
-                return tier
-        return self.tiers[0]
+                found = tier
+        return found
 
 
 def quote(

@@ -14,7 +14,7 @@ A price of cached tokens that is not given is that of other input tokens.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -82,41 +82,37 @@ def _key(key: Any) -> str:
 
 
 def _rows(key: str, value: Any, *, partial: bool) -> Iterator[Row]:
-    for row in [value] if isinstance(value, Mapping) else value if isinstance(value, Sequence) else [value]:
-        if not isinstance(row, Mapping):
-            raise ConfigurationError(
-                f"prices[{key!r}] must be a mapping of unit prices, or a list of such, not {row!r}"
-            )
-        if unknown := sorted(set(row) - _ROW_KEYS, key=repr):
-            raise ConfigurationError(f"prices[{key!r}] has unknown keys {unknown}; known are {sorted(_ROW_KEYS)}")
-        prices = {name: _price(key, name, row[name]) for name in PRICES if name in row}
+    for row in value if isinstance(value, Sequence) and not isinstance(value, str) else [value]:
+        fields = _mapping(key, row, _ROW_KEYS)
+        prices = _prices(key, fields)
         if not partial and (missing := {"input", "output"} - prices.keys()):
             raise ConfigurationError(
                 f"prices[{key!r}] needs {' and '.join(sorted(missing))}, in dollars a million tokens"
             )
-        above = [
-            (
-                _threshold(key, tokens),
-                {name: _price(key, name, tier[name]) for name in PRICES if name in _mapping(key, tier)},
-            )
-            for tokens, tier in _mapping(key, row.get("above", {})).items()
-        ]
-        modifiers = _mapping(key, row.get("modifiers", {}))
+        above = _mapping(key, fields.get("above", {}))
+        tiers = [(_threshold(key, tokens), _prices(key, _mapping(key, above[tokens], PRICES))) for tokens in above]
+        modifiers = _mapping(key, fields.get("modifiers", {}))
         found = Row(
             prices=prices,
-            above=tuple(sorted(above, key=lambda tier: tier[0])),
+            above=tuple(sorted(tiers, key=lambda tier: tier[0])),
             modifiers={name: _price(key, name, factor) for name, factor in modifiers.items()},
-            valid_from=_day(key, row.get("valid_from"), date.min),
-            valid_until=_day(key, row.get("valid_until"), date.max),
+            valid_from=_day(key, fields.get("valid_from"), date.min),
+            valid_until=_day(key, fields.get("valid_until"), date.max),
         )
         if found.valid_from >= found.valid_until:
             raise ConfigurationError(f"prices[{key!r}]: valid_from must be before valid_until, which is excluded")
         yield found
 
 
-def _mapping(key: str, value: Any) -> Mapping[Any, Any]:
+def _prices(key: str, fields: Mapping[Any, Any]) -> dict[str, Decimal]:
+    return {name: _price(key, name, fields[name]) for name in PRICES if name in fields}
+
+
+def _mapping(key: str, value: Any, known: Iterable[str] | None = None) -> Mapping[Any, Any]:
     if not isinstance(value, Mapping):
         raise ConfigurationError(f"prices[{key!r}]: {value!r} must be a mapping")
+    if known is not None and (unknown := sorted(set(value) - set(known), key=repr)):
+        raise ConfigurationError(f"prices[{key!r}] has unknown keys {unknown}; known are {sorted(known)}")
     return value
 
 
