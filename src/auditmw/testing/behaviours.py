@@ -7,6 +7,7 @@ server-sent event of a stream; an answer that is not streamed is one event.
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -29,7 +30,7 @@ _ERROR_TYPES = {
 }
 
 
-class _Rewrite:
+class _Rewrite(ABC):
     """A behaviour that leaves status and headers alone."""
 
     __slots__ = ()
@@ -38,8 +39,8 @@ class _Rewrite:
         """The reply with other steps."""
         return replace(reply, steps=self._steps(reply))
 
-    def _steps(self, reply: Reply) -> Iterable[Step]:
-        raise NotImplementedError
+    @abstractmethod
+    def _steps(self, reply: Reply) -> Iterable[Step]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,8 +113,7 @@ class _Connection(asyncio.Protocol):
         for step in reply.steps:
             if isinstance(step, bytes):
                 has_events = True
-                if step:
-                    pending += b"%x\r\n%b\r\n" % (len(step), step)
+                pending += b"%x\r\n%b\r\n" % (len(step), step)
                 if len(pending) < _FLUSH_BYTES:
                     continue
             if has_events:
