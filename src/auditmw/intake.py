@@ -224,9 +224,8 @@ class Intake:
     def _put(self, entry: AuditEntry, call: Call | None) -> None:
         entry, payload = encode(entry)
         with self._lock:
-            seq = self._last_seq + 1
+            seq = self._last_seq = self._last_seq + 1  # before the write: an interrupt must not give a number twice
             position = self._append(seq, entry, payload)
-            self._last_seq = seq
             if self._journal is None or not (self._spilling or len(self._queue) >= QUEUE_ENTRIES):
                 self._queue.append((seq, entry, len(payload)))
                 self._queue_bytes += len(payload)

@@ -1,0 +1,104 @@
+"""`auditmw ship`: the writer as a process of its own, which follows the journals of all processes on a host.
+
+Applications with `writer="external"` only append to their journals. The shipper may be killed and started at any time:
+it goes on behind what was acknowledged, and the store takes every number once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from auditmw.clock import Clock, SystemClock
+from auditmw.delivery import Delivery
+from auditmw.errors import StoreUnavailable
+from auditmw.health import Health
+from auditmw.journal import Follower, Record
+from auditmw.prices import PriceBook
+from auditmw.sealing import decode, numbered
+from auditmw.stores.protocol import Batch, Store
+
+BATCH_ENTRIES: Final = 2000
+"""Large, since no application waits for this process's interpreter lock."""
+IDLE_SECONDS: Final = 0.05
+ORPHANS_EVERY_SECONDS: Final = 2.0
+
+
+class Shipper:
+    """Moves what applications journal in a directory into the store, until it is stopped."""
+
+    def __init__(
+        self, store: Store, directory: Path, *, prices: PriceBook | None = None, clock: Clock | None = None
+    ) -> None:
+        self.health = Health(journal_dir=str(directory))
+        self._store = store
+        self._directory = directory
+        self._stopping = False
+        self._prices = prices or PriceBook()
+        self._delivery = Delivery(
+            store,
+            self._prices,
+            self.health,
+            clock=clock or SystemClock(),
+            journal_dir=directory,
+            give_up=lambda: self._stopping,
+        )
+
+    def stop(self) -> None:
+        """End after the batch that is under way."""
+        self._stopping = True
+
+    async def run(self, *, once: bool = False, on_progress: Callable[[Health], None] | None = None) -> None:
+        """Ship until stopped, or with `once` until nothing new is there.
+
+        Raises:
+            JournalError: another shipper follows this directory, or it cannot be read.
+            ConfigurationError, SchemaMismatch: the store is not usable as it is; the message says what to do.
+        """
+        await self._open()
+        await asyncio.to_thread(self._prices.load)
+        loop = asyncio.get_running_loop()
+        recovered = float("-inf")
+        try:
+            with Follower(self._directory) as follower:
+                while not self._stopping:
+                    shipped = await self._ship(follower)
+                    if loop.time() - recovered >= ORPHANS_EVERY_SECONDS:
+                        await self._delivery.recover()
+                        recovered = loop.time()
+                    if on_progress is not None:
+                        on_progress(self.health)
+                    if once and not shipped:
+                        return
+                    if not shipped:
+                        await asyncio.sleep(IDLE_SECONDS)
+        finally:
+            await self._store.close()
+
+    async def _open(self) -> None:
+        while not self._stopping:
+            try:
+                await self._store.open()
+            except StoreUnavailable as error:
+                await self._delivery.failed(error)
+            else:
+                self._delivery.succeeded()
+                return
+
+    async def _ship(self, follower: Follower) -> bool:
+        shipped = False
+        for writer_id, records in follower.read():
+            for start in range(0, len(records), BATCH_ENTRIES):
+                part = records[start : start + BATCH_ENTRIES]
+                if not await self._delivery.deliver(_batch(writer_id.hex(), part)):
+                    return shipped
+                follower.acknowledge(writer_id, part[-1].seq)
+                shipped = True
+        return shipped
+
+
+def _batch(writer: str, records: list[Record]) -> Batch:
+    entries = [numbered(decode(record.payload), writer, record.seq) for record in records]
+    return Batch(writer, records[0].seq, entries)
