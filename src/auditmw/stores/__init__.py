@@ -10,6 +10,8 @@ from auditmw.stores.protocol import Store
 
 STORES: Final[dict[str, tuple[str, str]]] = {
     "sqlite": ("sqlite", "SqliteStore"),
+    "postgresql": ("postgres", "PostgresStore"),
+    "postgres": ("postgres", "PostgresStore"),
     "jsonl": ("jsonl", "JsonlStore"),
     "memory": ("memory", "MemoryStore"),
 }

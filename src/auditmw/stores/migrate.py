@@ -39,6 +39,11 @@ def pending(dialect: str, version: int) -> list[Migration]:
     return [step for step in steps if step.version > version]
 
 
+def roles(dialect: str) -> str:
+    """The script that makes the roles of a dialect: one that may only append, one that may only read."""
+    return (resources.files("auditmw.stores") / "sql" / dialect / "roles.sql").read_text("utf-8")
+
+
 def statements(script: str) -> Iterator[str]:
     """The statements of a script, for a driver that runs one at a time."""
     statement = ""

@@ -95,7 +95,8 @@ CREATE TABLE audit_entries (
 CREATE INDEX audit_entries_request_id ON audit_entries (request_id);
 CREATE INDEX audit_entries_timestamp ON audit_entries (timestamp_us);
 -- A call's first attempt carries the call's id as its own: only the others need to be found by it.
-CREATE INDEX audit_entries_later_attempt ON audit_entries (call_id, attempt) WHERE call_id <> request_id;
+CREATE INDEX audit_entries_later_attempt ON audit_entries (call_id, attempt)
+WHERE attempt > 0 OR call_id <> request_id;
 
 -- Consecutive leaves that one transaction added, with their hashes concatenated.
 CREATE TABLE audit_batches (

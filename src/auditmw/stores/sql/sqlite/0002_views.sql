@@ -25,8 +25,8 @@ SELECT
 FROM audit_entries
 WHERE kind = 'llm';
 
--- One row per call: its last attempt, with the cost of all of them. Both ways to find a call's other attempts have an
--- index: a first attempt by its request_id, which is the call's id, a later one by call_id.
+-- One row per call: its last attempt, with the cost of all of them. The conditions on attempt and call_id are those of
+-- the index on later attempts; the first attempt carries the call's id as its own.
 CREATE VIEW llm_audit_log AS
 SELECT
     last.request_id,
@@ -43,16 +43,23 @@ SELECT
     CASE
         WHEN last.attempt = 0 OR last.call_id IS NULL THEN last.cost_nano
         ELSE (
-            SELECT sum(cost_nano)
+            SELECT sum(attempts.cost_nano)
             FROM (
                 SELECT later.cost_nano
                 FROM audit_entries AS later
-                WHERE later.call_id = last.call_id AND later.call_id <> later.request_id AND later.kind = 'llm'
+                WHERE
+                    later.call_id = last.call_id
+                    AND (later.attempt > 0 OR later.call_id <> later.request_id)
+                    AND later.kind = 'llm'
                 UNION ALL
                 SELECT first.cost_nano
                 FROM audit_entries AS first
-                WHERE first.request_id = last.call_id AND first.call_id = first.request_id AND first.kind = 'llm'
-            )
+                WHERE
+                    first.request_id = last.call_id
+                    AND first.call_id = first.request_id
+                    AND first.attempt = 0
+                    AND first.kind = 'llm'
+            ) AS attempts
         )
     END / 1e9 AS cost_usd,
     last.status,
@@ -71,19 +78,6 @@ WHERE
         WHERE
             later.call_id = last.call_id
             AND later.attempt > last.attempt
-            AND later.call_id <> later.request_id
+            AND later.attempt > 0
             AND later.kind = 'llm'
-    )
-    AND (
-        last.call_id IS NULL
-        OR last.call_id = last.request_id
-        OR NOT EXISTS (
-            SELECT 1
-            FROM audit_entries AS first
-            WHERE
-                first.request_id = last.call_id
-                AND first.call_id = first.request_id
-                AND first.attempt > last.attempt
-                AND first.kind = 'llm'
-        )
     );

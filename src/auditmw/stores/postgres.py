@@ -1,0 +1,243 @@
+"""The trail in PostgreSQL: binary COPY, claimed by the writer's sequence, many writers at once.
+
+A batch takes two locks, always in this order: its writer's row, so that it lands once, and after its entries are copied
+the trail's row, so that all writers get their leaves in one order. The copying is done side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, Self
+
+import asyncpg
+import msgspec
+
+from auditmw.canonical import canonical_json
+from auditmw.entry import AuditEntry, to_datetime, to_us
+from auditmw.errors import AuditError, KeyMismatch, PoisonEntry, StoreError
+from auditmw.log.merkle import Frontier
+from auditmw.stores.columns import COLUMNS, WRITER, Leaf, make_leaves, places_of, to_entry
+from auditmw.stores.filters import Condition, conditions
+from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, slice_hashes, tile_start
+from auditmw.stores.postgres_connection import WRITE_SECONDS, PostgresUrl, explained
+from auditmw.stores.postgres_schema import make_partitions, prepare_schema
+from auditmw.stores.protocol import Batch, Filter
+
+PAGE: Final = 500
+
+_TIMES: Final = places_of("time")
+_NAMES: Final = {name: name.removesuffix("_us") if kind == "time" else name for name, kind in COLUMNS.items()}
+_WRITTEN: Final = [*("writer_id" if name == "writer" else name for name in _NAMES.values()), "salts"]
+_READ: Final = ", ".join("w.writer" if name == "writer" else f"e.{name}" for name in _NAMES.values())
+_ENTRIES: Final = f"""
+    SELECT b.first_leaf + e.seq - b.first_seq, {_READ}
+    FROM audit_batches AS b
+    JOIN audit_entries AS e
+        ON e.stored_at = b.stored_at AND e.writer_id = b.writer_id
+        AND e.seq >= b.first_seq AND e.seq < b.first_seq + b.entry_count
+    JOIN audit_writers AS w ON w.id = e.writer_id
+"""  # noqa: S608  (constants)
+_KNOWN: Final = """
+    SELECT w.id, w.last_seq, greatest(date_trunc('second', clock_timestamp()), t.stored_at) AS stored_at
+    FROM audit_writers AS w, audit_trail AS t
+    WHERE w.writer = $1
+    FOR UPDATE OF w
+"""
+_NEW_WRITER: Final = "INSERT INTO audit_writers (writer, last_seq) VALUES ($1, $2) ON CONFLICT (writer) DO NOTHING"
+_LOCK_TRAIL: Final = "SELECT size, frontier, stored_at FROM audit_trail FOR UPDATE"
+_LEAF_HASHES: Final = """
+    SELECT first_leaf, leaf_hashes FROM audit_batches
+    WHERE first_leaf >= (SELECT max(first_leaf) FROM audit_batches WHERE first_leaf <= $1) AND first_leaf < $2
+    ORDER BY first_leaf
+"""
+_GROW: Final = """
+    WITH
+        batch AS (INSERT INTO audit_batches VALUES ($1, $2, $3, $4, $5, $6)),
+        tiles AS (INSERT INTO audit_tiles SELECT * FROM unnest($7::bigint[], $8::bytea[])),
+        writer AS (UPDATE audit_writers SET last_seq = $9 WHERE id = $2)
+    UPDATE audit_trail SET size = $10, frontier = $11, stored_at = $5
+"""
+
+
+class _TooEarly(Exception):  # noqa: N818  (a signal inside this file, never an error)
+    """The trail has reached a later second than the one that the copied entries hold."""
+
+
+class PostgresStore:
+    """One connection that writes, opened again when it is lost; one for each reading."""
+
+    def __init__(self, url: PostgresUrl) -> None:
+        self._url = url
+        self._writer: asyncpg.Connection | None = None
+        self._may_read = self._may_write = False
+
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        """The store of `postgresql://...`; see `PostgresUrl.parse`."""
+        return cls(PostgresUrl.parse(url))
+
+    async def open(self, *, read_only: bool = False) -> None:
+        """Connect, and migrate as the owner; raises as the protocol says."""
+        self._writing = asyncio.Lock()
+        with explained(self._url):
+            db = await self._url.connect()
+            try:
+                await prepare_schema(db, read_only=read_only)
+            finally:
+                await db.close(timeout=1)
+        self._may_read, self._may_write = True, not read_only
+
+    async def append(self, batch: Batch) -> int:
+        """Store the batch exactly once, as the protocol says."""
+        async with self._connection() as db:
+            try:
+                return await _append(db, batch, lock_first=False)
+            except _TooEarly:
+                return await _append(db, batch, lock_first=True)
+            except asyncpg.CheckViolationError:  # a month for which nobody has made a partition
+                await make_partitions(db)
+                return await _append(db, batch, lock_first=True)
+
+    async def query(self, wanted: Filter) -> AsyncIterator[AuditEntry]:
+        """Stream the entries that fit through a cursor."""
+        clauses, values = _where(conditions(wanted))
+        order = "DESC" if wanted.newest_first else "ASC"
+        limit = "" if wanted.limit is None else f"LIMIT {int(wanted.limit)}"
+        sql = f"{_ENTRIES} WHERE {clauses} ORDER BY b.first_leaf {order}, e.seq {order} {limit}"
+        async with self._reading() as db, db.transaction(readonly=True):
+            await db.execute(f"DECLARE entries NO SCROLL CURSOR FOR {sql}", *values)
+            while rows := await db.fetch(f"FETCH {PAGE} FROM entries"):
+                for leaf_index, *row in rows:
+                    yield to_entry(_read(row), leaf_index)
+
+    async def settings(self) -> dict[str, Any]:
+        """The trail-wide choices."""
+        async with self._reading() as db:
+            rows = await db.fetch("SELECT name, value FROM audit_settings")
+        return {name: msgspec.json.decode(value) for name, value in rows}
+
+    async def set_setting(self, name: str, value: Any) -> None:
+        """Keep a trail-wide choice."""
+        sql = "INSERT INTO audit_settings VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        async with self._connection() as db:
+            await db.execute(sql, name, canonical_json(value).decode())
+
+    async def bind_key(self, key_id: str) -> None:
+        """Refuse every key but the trail's first."""
+        async with self._connection() as db:
+            await db.execute("UPDATE audit_trail SET key_id = $1 WHERE key_id IS NULL", key_id)
+            if await db.fetchval("SELECT key_id FROM audit_trail") != key_id:
+                raise KeyMismatch
+
+    async def close(self) -> None:
+        """Close the connection that writes."""
+        if self._writer is not None:
+            self._writer.terminate()
+        self._writer = None
+        self._may_read = self._may_write = False
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """The connection that writes, for one use at a time.
+
+        After a failure it is given up, because the fate of what it was doing is unknown: the claim sorts that out.
+        """
+        if not self._may_write:
+            raise StoreError("this store is not open for writing: await open() first")
+        async with self._writing:
+            with explained(self._url):
+                if self._writer is None or self._writer.is_closed():
+                    self._writer = await self._url.connect(WRITE_SECONDS)
+                    await prepare_schema(self._writer, read_only=True)
+                try:
+                    yield self._writer
+                except AuditError:
+                    raise
+                except BaseException:
+                    self._writer.terminate()
+                    raise
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[asyncpg.Connection]:
+        if not self._may_read:
+            raise StoreError("this store is not open: await open() first")
+        with explained(self._url):
+            db = await self._url.connect()
+            try:
+                yield db
+            finally:
+                await db.close(timeout=1)
+
+
+async def _append(db: asyncpg.Connection, batch: Batch, *, lock_first: bool) -> int:
+    """One transaction. `lock_first` holds up the other writers while copying, and can then not be too early."""
+    async with db.transaction(isolation="read_committed"):
+        while (writer := await db.fetchrow(_KNOWN, batch.writer)) is None:
+            await db.execute(_NEW_WRITER, batch.writer, FIRST_SEQ - 1)
+        known = already_stored(batch, writer["last_seq"])
+        if known == len(batch.entries):
+            return 0
+        trail = await db.fetchrow(_LOCK_TRAIL) if lock_first else None
+        stored_at = writer["stored_at"] if trail is None else max(writer["stored_at"], trail["stored_at"])
+        leaves = make_leaves(batch, known, to_us(stored_at))
+        await _copy(db, [_written(leaf, writer["id"]) for leaf in leaves], known)
+        trail = trail or await db.fetchrow(_LOCK_TRAIL)
+        if trail["stored_at"] > stored_at:
+            raise _TooEarly
+        size, hashes = trail["size"], [leaf.hash for leaf in leaves]
+        partial = await _hashes(db, tile_start(size), size) if fills_tile(size, len(hashes)) else b""
+        grown = grow(Frontier.from_bytes(trail["frontier"]), hashes, partial)
+        await db.execute(
+            _GROW,
+            size,
+            writer["id"],
+            batch.first_seq + known,
+            len(hashes),
+            stored_at,
+            b"".join(hashes),
+            [tile for tile, _ in grown.tile_roots],
+            [root for _, root in grown.tile_roots],
+            batch.last_seq,
+            grown.frontier.size,
+            grown.frontier.to_bytes(),
+        )
+        return len(hashes)
+
+
+async def _copy(db: asyncpg.Connection, records: list[list[Any]], known: int) -> None:
+    try:
+        await db.copy_records_to_table("audit_entries", records=records, columns=_WRITTEN)
+    except asyncpg.CharacterNotInRepertoireError as error:
+        for place, record in enumerate(records):
+            if any(isinstance(value, str) and "\0" in value for value in record):
+                message = f"entry {record[0]!r} holds a NUL character, which PostgreSQL cannot store"
+                raise PoisonEntry(message, known + place) from error
+        raise
+
+
+async def _hashes(db: asyncpg.Connection, first: int, until: int) -> bytes:
+    return slice_hashes(await db.fetch(_LEAF_HASHES, first, until), first, until)
+
+
+def _where(wanted: list[Condition]) -> tuple[str, list[Any]]:
+    clauses = [f"e.{_NAMES[c.field]} {c.operator} ${number}" for number, c in enumerate(wanted, start=1)]
+    values = [to_datetime(c.value) if COLUMNS[c.field] == "time" else c.value for c in wanted]
+    return " AND ".join(clauses), values
+
+
+def _written(leaf: Leaf, writer_id: int) -> list[Any]:
+    row = leaf.row
+    row[WRITER] = writer_id
+    for place in _TIMES:
+        if row[place] is not None:
+            row[place] = to_datetime(row[place])
+    return [*row, leaf.salts]
+
+
+def _read(row: list[Any]) -> Sequence[Any]:
+    for place in _TIMES:
+        if row[place] is not None:
+            row[place] = to_us(row[place])
+    return row
