@@ -157,6 +157,7 @@ def gitleaks(scan: Scan, rows: list[dict], misses: list | None = None) -> dict[s
         "recall": tally[True, "any"] / tally[True],
         "recall_secret": tally[True, "secret"] / tally[True],
         "alarms": tally[False, "any"] / tally[False],
+        "alarms_secret": tally[False, "secret"] / tally[False],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from auditmw.recognizers.finding import Finding
@@ -51,15 +52,16 @@ BRANDS: tuple[tuple[str, str, str, tuple[int, ...]], ...] = (
 )
 """Brand, first and last prefix of a range, lengths."""
 
+_BY_DIGIT = {digit: tuple(row for row in BRANDS if row[1][0] <= digit <= row[2][0]) for digit in "0123456789"}
 _CANDIDATE = Regex(rb"[0-9](?:(?:[ ._-]|\r?\n){0,2}[0-9]){11,}")
-_GROUP = Regex(rb"[0-9]+")
+_GROUP = re.compile(rb"[0-9]+")
 _CONTEXT = Regex(
     rb"card|credit|debit|\bpan\b|\bcc\b|\bcc[_ :=#\"']|visa|amex|maestro|diners|\bkarte|carte|tarjeta|carta|kaart|cart[a\xff]o"
 )
 _SHORTEST, _LONGEST = 12, 19
-_MOST_GROUPS = 40
+_SMALLEST_GROUP, _LARGEST_GROUP = 3, 8
 _BEFORE = 40
-_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+_DOUBLED = bytes((2 * (byte - 48) // 10 + 2 * (byte - 48) % 10) % 256 if 48 <= byte <= 57 else 0 for byte in range(256))
 
 
 class CardRecognizer:
@@ -71,64 +73,70 @@ class CardRecognizer:
 
     def find(self, view: View) -> Iterator[Finding]:
         """Numbers of a known brand; of any brand where a word before says that it is a card."""
+        if not view.has_digits:
+            return
         data = view.data
         for match in _CANDIDATE.finditer(data):
-            for start, end in _cards(data, view.lower, *match.span()):
-                yield Finding("CARD", *view.span(start, end))
+            start, end = match.span()
+            if end - start <= _LONGEST and data[start:end].isdigit():
+                if _is_card(data, view.lower, start, data[start:end]):
+                    yield Finding("CARD", *view.span(start, end))
+            else:
+                for span in _cards(data, view.lower, start, end):
+                    yield Finding("CARD", *view.span(*span))
 
 
 def _cards(data: bytes, lower: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
-    if _is_fraction(data, start):
-        start = data.find(b" ", start, end)
-        if start < 0:
-            return
-    groups = [match.span() for match in _GROUP.finditer(data[start:end])]
+    """Cards of whole groups: in one piece, in groups of three to eight, or digit by digit."""
+    groups = [match.span() for match in _GROUP.finditer(data, start, end)]
     first = 0
     while first < len(groups):
-        last = _last_group(data, lower, start, groups, first)
-        if last is None:
-            first += 1
-        else:
-            yield start + groups[first][0], start + groups[last][1]
-            first = last + 1
+        begin, stop = groups[first]
+        if stop - begin == 1:
+            after = first + 1
+            while after < len(groups) and groups[after][1] - groups[after][0] == 1:
+                after += 1
+            digits = b"".join(data[at : at + 1] for at, _ in groups[first : min(after, first + _LONGEST + 1)])
+            if after - first <= _LONGEST and _is_card(data, lower, begin, digits):
+                yield begin, groups[after - 1][1]
+            first = after
+            continue
+        last = _last_group(data, lower, groups, first)
+        if last is not None:
+            yield begin, groups[last][1]
+            first = last
+        first += 1
 
 
-def _last_group(data: bytes, lower: bytes, base: int, groups: list[tuple[int, int]], first: int) -> int | None:
-    """The last group of the longest card that begins with group `first`."""
+def _last_group(data: bytes, lower: bytes, groups: list[tuple[int, int]], first: int) -> int | None:
+    """The last group of the longest card that begins with group `first`; a card's last group may be of any size."""
+    begin = groups[first][0]
     digits = b""
     found = None
-    begin = base + groups[first][0]
     for last in range(first, len(groups)):
         start, end = groups[last]
-        digits += data[base + start : base + end]
+        digits += data[start:end]
         if len(digits) > _LONGEST:
             break
-        if len(digits) < _SHORTEST:
-            continue
-        sizes = [stop - begin_ for begin_, stop in groups[first : last + 1]]
-        if _plausible(sizes) and luhn(digits) and (brand(digits) or _said_to_be(lower, begin)):
+        if len(digits) >= _SHORTEST and _is_card(data, lower, begin, digits):
             found = last
+        if not _SMALLEST_GROUP <= end - start <= _LARGEST_GROUP:
+            break
     return found
 
 
-def _plausible(sizes: list[int]) -> bool:
-    """Cards are written in one piece, in groups of three to eight, or digit by digit."""
-    return len(sizes) == 1 or all(3 <= size <= 8 for size in sizes[:-1]) or max(sizes) == 1
-
-
-def _is_fraction(data: bytes, start: int) -> bool:
-    """Whether the candidate begins with the digits after a decimal point."""
-    return start > 1 and data[start - 1] == 46 and data[start - 2] in DIGITS
-
-
-def _said_to_be(lower: bytes, start: int) -> bool:
-    return bool(_CONTEXT.search(lower[max(0, start - _BEFORE) : start]))
+def _is_card(data: bytes, lower: bytes, start: int, digits: bytes) -> bool:
+    if len(digits) < _SHORTEST or not luhn(digits):
+        return False
+    if start > 1 and data[start - 1] == 46 and data[start - 2] in DIGITS:
+        return False  # the digits after a decimal point
+    return brand(digits) is not None or _CONTEXT.search(lower[max(0, start - _BEFORE) : start]) is not None
 
 
 def brand(digits: bytes) -> str | None:
     """The brand whose ranges and lengths this number fits."""
     number = digits.decode("ascii")
-    for name, first, last, lengths in BRANDS:
+    for name, first, last, lengths in _BY_DIGIT[number[0]]:
         if len(number) in lengths and first <= number[: len(first)] <= last:
             return name
     return None
@@ -136,5 +144,6 @@ def brand(digits: bytes) -> str | None:
 
 def luhn(digits: bytes) -> bool:
     """Whether the last digit is the right check digit, and the number is not one digit repeated."""
-    total = sum(digit - 48 for digit in digits[-1::-2]) + sum(_DOUBLED[digit - 48] for digit in digits[-2::-2])
+    plain = digits[-1::-2]
+    total = sum(plain) - 48 * len(plain) + sum(digits[-2::-2].translate(_DOUBLED))
     return total % 10 == 0 and len(set(digits)) > 1

@@ -16,23 +16,21 @@ if TYPE_CHECKING:
 _IN_URL = Regex(rb"://([^\s:/?#\[\]@<>\"'{}\\]{0,64}):([^\s/?#@<>\"'\\]{3,256})@")
 _HEADER = Regex(
     rb"(?i)authorization[\"']?\s{0,3}[:=,]{1,2}\s{0,3}[\"'\\]{0,2}\s{0,2}"
-    rb"(?:(?:basic|bearer|token|apikey|api-key|digest|ntlm|negotiate|key|oauth|aws4-hmac-sha256|sso-key|splunk) *[:=]? *)?[\"']?"
-    rb"([^\s\"',;<>\\]{8,})"
+    rb"(?:(?:basic|bearer|token|apikey|api-key|api-token|digest|ntlm|negotiate|key|oauth|aws4-hmac-sha256|sso-key|splunk)"
+    rb" *[:=]? *)?[\"']?"
 )
-_API_HEADER = Regex(
-    rb"(?i)x-(?:[a-z]+-){0,3}(?:key|token|secret|auth)[\"']?\s{0,3}[:=,]\s{0,3}[\"']?([^\s\"',;<>\\]{8,})"
-)
+_API_HEADER = Regex(rb"(?i)(?:x-)?(?:[a-z]+-){0,3}(?:apikey|key|token|secret|auth)[\"']?\s{0,3}[:=,]\s{0,3}[\"']?")
+_VALUE = Regex(rb"[^\s\"',;<>\\]{8,}")
 _CURL_USER = Regex(
-    rb"(?:-u|--user|--proxy-user)[ =]{0,3}(?:\"([^\":\s]{0,64}:[^\"\n]{1,128})\"|'([^':\s]{0,64}:[^'\n]{1,128})'"
-    rb"|([^\s:\"']{1,64}:[^\s\"'\\]{1,128}))"
+    rb"(?:-u|--user|--proxy-user)[ =]{0,3}(?:\"([^\":\s]{0,64}:[^\"\n]{0,128})\"|'([^':\s]{0,64}:[^'\n]{0,128})'"
+    rb"|((?:\"[^\":\s]{1,64}\"|[^\s:\"']{1,64}):(?:\"[^\"\n]{1,128}\"|'[^'\n]{1,128}'|[^\s\"'\\]{1,128})))"
 )
-_CONNECTION = Regex(
-    rb"(?i)(?:accountkey|sharedaccesskey|sharedsecret|sig|signature)=([0-9a-z+/%_-]{20,}(?:=|%3d){0,2})"
-)
+_CONNECTION = Regex(rb"(?i)[0-9a-z+/%_-]{20,}={0,2}")
 _STAND_IN = Regex(
-    rb"(?i)user(?:name)?|pass(?:word)?|pwd|secret|token|test|foo|bar|example|admin|root|my[-_]?(?:password|token|secret)"
+    rb"(?i)<?(?:user(?:name)?|pass(?:word)?|pwd|secret|token|test|foo|bar|baz|example|admin|root)>?|x{3,}|y{3,}|my[-_]?(?:password|token|secret)"
     rb"|api[-_]?key|access[-_]?token|xxx+|\[.*\]|\$\(?[\w{].*|%.*%|:.*|true|false|null|none|undefined|string|value"
 )
+_LONGEST = 2048
 
 
 class CredentialRecognizer:
@@ -40,9 +38,9 @@ class CredentialRecognizer:
 
     name = "credentials"
     kinds = ("SECRET",)
-    keywords = (b"://", b"authorization", b"x-", b" -u", b"--user", b"--proxy-user", b"accountkey=", b"sharedaccesskey=",
+    keywords = (b"://", b"authorization", b"x-", b"apikey:", b"api-key:", b"api-token:", b"auth-token:", b" -u", b"--user", b"--proxy-user", b"accountkey=", b"sharedaccesskey=",
                 b"sharedsecret=", b"sig=", b"signature=")  # fmt: skip
-    rules = (_IN_URL, _HEADER, _API_HEADER, _CURL_USER, _CONNECTION, _STAND_IN)
+    rules = (_IN_URL, _HEADER, _API_HEADER, _VALUE, _CURL_USER, _CONNECTION, _STAND_IN)
 
     def __init__(self) -> None:
         self._readers: dict[bytes, Callable[[bytes, int], tuple[int, int] | None]] = dict.fromkeys(
@@ -52,6 +50,10 @@ class CredentialRecognizer:
             b"://": _in_url,
             b"authorization": _header,
             b"x-": _api_header,
+            b"apikey:": _option_header,
+            b"api-key:": _option_header,
+            b"api-token:": _option_header,
+            b"auth-token:": _option_header,
             b" -u": _curl_user,
             b"--user": _curl_user,
             b"--proxy-user": _curl_user,
@@ -74,27 +76,34 @@ def _in_url(data: bytes, start: int) -> tuple[int, int] | None:
 
 
 def _header(data: bytes, start: int) -> tuple[int, int] | None:
-    return _value(data, _HEADER.match(data, start, start + 2200))
+    return _value(data, _HEADER, start, start + 80)
 
 
 def _api_header(data: bytes, start: int) -> tuple[int, int] | None:
-    return _value(data, _API_HEADER.match(data, start, start + 640))
+    return _value(data, _API_HEADER, start, start + 80)
+
+
+def _option_header(data: bytes, start: int) -> tuple[int, int] | None:
+    """A header without X- is one only on curl's command line; elsewhere it may be any setting."""
+    return _api_header(data, start) if b"-h" in data[max(0, start - 24) : start].lower() else None
 
 
 def _connection(data: bytes, start: int) -> tuple[int, int] | None:
-    return _value(data, _CONNECTION.match(data, start, start + 560))
+    start = data.index(b"=", start) + 1
+    match = _CONNECTION.match(data, start, start + _LONGEST)
+    return match.span() if match and not _means_nothing(match.group()) else None
 
 
-def _value(data: bytes, match: object) -> tuple[int, int] | None:
+def _value(data: bytes, name: Regex, start: int, end: int) -> tuple[int, int] | None:
+    """The value after a header's name, if it has a digit, as all but words have."""
+    named = name.match(data, start, end)
+    match = _VALUE.match(data, named.end(), named.end() + _LONGEST) if named else None
     if match is None:
         return None
-    start, end = match.span(1)  # type: ignore[attr-defined]  # re2 has no types
-    while end > start and data[end - 1] in b".)]}&":
-        end -= 1
-    value = data[start:end]
-    if end - start < 8 or _means_nothing(value) or not any(48 <= byte <= 57 for byte in value) or b"(" in value:
+    value = match.group().rstrip(b".)]}&")
+    if len(value) < 8 or not any(48 <= byte <= 57 for byte in value) or b"(" in value or _means_nothing(value):
         return None
-    return start, end
+    return match.start(), match.start() + len(value)
 
 
 def _curl_user(data: bytes, start: int) -> tuple[int, int] | None:
@@ -103,12 +112,9 @@ def _curl_user(data: bytes, start: int) -> tuple[int, int] | None:
     match = _CURL_USER.match(data, start + (data[start] == 32), start + 220)
     if match is None:
         return None
-    group = match.lastindex if hasattr(match, "lastindex") else next(i for i in (1, 2, 3) if match.span(i)[0] >= 0)
-    begin, end = match.span(group)
-    name, _, password = data[begin:end].partition(b":")
-    if (_means_nothing(password) and password) or (not password and _means_nothing(name)):
-        return None
-    return begin, end
+    begin, end = next(match.span(group) for group in (1, 2, 3) if match.group(group) is not None)
+    name, _, password = data[begin:end].replace(b'"', b"").replace(b"'", b"").partition(b":")
+    return (begin, end) if (password or name) and not _means_nothing(password or name) else None
 
 
 def _means_nothing(value: bytes) -> bool:

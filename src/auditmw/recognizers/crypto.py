@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from auditmw.recognizers.checksums import base58, base58check, bech32, eip55
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from auditmw.recognizers.view import View
 
-_RUN = Regex(rb"[0-9A-Za-z]{26,}")
+_RUN = re.compile(rb"[0-9A-Za-z]{26,}")
 _HEXADECIMAL = Regex(rb"[0-9A-Fa-f]{40}")
 _CONTEXT = Regex(rb"solana|\bsol\b|phantom|wallet")
 VERSIONS: dict[bytes, tuple[int, str]] = {
@@ -45,14 +46,13 @@ class CryptoRecognizer:
 
     name = "crypto"
     kinds = ("CRYPTO", "SECRET")
-    rules = (_RUN, _CONTEXT, sorted(VERSIONS.items()), BECH32_PREFIXES)
+    rules = (_RUN.pattern, _CONTEXT, sorted(VERSIONS.items()), BECH32_PREFIXES)
 
     def find(self, view: View) -> Iterator[Finding]:
         """Addresses with a right check sum; Ethereum's, where it has one."""
         data = view.data
         hashes = 0
-        for match in _RUN.finditer(data):
-            start, end = match.span()
+        for start, end in _alphanumeric(view):
             if end - start > _LONGEST or follows_word(data, start, WORD) or precedes_word(data, end, WORD):
                 continue
             value = data[start:end]
@@ -66,6 +66,12 @@ class CryptoRecognizer:
             kind = _kind(value) or _solana(value, view.lower, start)
             if kind:
                 yield Finding(kind, *view.span(start, end))
+
+
+def _alphanumeric(view: View) -> Iterator[tuple[int, int]]:
+    for start, end in view.runs():
+        for match in _RUN.finditer(view.data, start, end):
+            yield match.span()
 
 
 def _kind(value: bytes) -> str | None:

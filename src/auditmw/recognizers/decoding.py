@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 from auditmw.recognizers.regex import Regex
 from auditmw.recognizers.view import Origin, View, fold
@@ -18,13 +19,22 @@ if TYPE_CHECKING:
 
     from auditmw.recognizers.keywords import Keywords
 
-_BASE64 = Regex(rb"[A-Za-z0-9+/_-]{24,}={0,2}")
 _ESCAPE = Regex(
-    rb"(?i)%[0-9a-f]{2}|&#[0-9]{1,7};|&#x[0-9a-f]{1,6};|&commat;|&period;|\\u00[0-9a-f]{2}|\\x[0-9a-f]{2}|\\\r?\n"
+    rb"(?i)(?:%[0-9a-f]{2})+|&#[0-9]{1,7};|&#x[0-9a-f]{1,6};|&commat;|&period;|\\u00[0-9a-f]{2}|\\x[0-9a-f]{2}|\\\r?\n"
     rb"| ?(?:\[|\(|\{|<) ?(?:at|dot|punkt|punto|arroba|@|\.) ?(?:\]|\)|\}|>) ?| at [a-z0-9-]{2,40} dot | dot "
 )
-_TRIGGERS = (b"%", b"&#", b"&commat", b"&period", b"\\u00", b"\\x", b"\\\n", b"\\\r\n", b" dot ")
-_BRACKETED = Regex(rb"(?i)[\[({<] ?(?:at|dot|punkt|punto|arroba|@|\.) ?[\])}>]")
+KEYWORDS = (
+    b"&#", b"&commat", b"&period", b"\\u00", b"\\x", b"\\\n", b"\\\r\n", b" dot ", *(
+        opening + gap + word + gap + closing
+        for opening, closing in ((b"[", b"]"), (b"(", b")"), (b"{", b"}"), (b"<", b">"))
+        for gap in (b"", b" ")
+        for word in (b"at", b"dot", b"punkt", b"punto", b"arroba", b"@", b".")
+    ),
+)  # fmt: skip
+"""What tells that there is an escape, beside the percent sign."""
+
+OWNER = "decoding"
+_PERCENT = Regex(rb"%[0-9A-Fa-f]{2}")
 _TEXT = bytes(range(32, 127)) + b"\t\n\r"
 _APART = b"\n\xfe\n"
 _AROUND = 96
@@ -72,12 +82,12 @@ class _Windows:
 def decoded(first: View, keywords: Keywords) -> View | None:
     """A second view of all that could be decoded in the first one, or None where there is nothing."""
     windows = _Windows(first)
-    for match in _BASE64.finditer(first.data):
-        content = _content(match.group())
-        if content:
-            windows.block(content + _APART, *match.span())
     data = first.data
-    if any(trigger in first.lower for trigger in _TRIGGERS) or _BRACKETED.search(data):
+    for start, end in first.runs():
+        content = _content(data[start:end])
+        if content:
+            windows.block(content + _APART, start, end + (data[end : end + 1] == b"=") + (data[end : end + 2] == b"=="))
+    if first.hits(OWNER) or (b"%" in data and _PERCENT.search(data)):
         for group in _grouped(data):
             _unescape(windows, group)
     return View(first.text, b"".join(windows.pieces), windows.origin, keywords) if windows.pieces else None
@@ -85,7 +95,7 @@ def decoded(first: View, keywords: Keywords) -> View | None:
 
 def _content(run: bytes) -> bytes | None:
     """The text that a Base64 run stands for, or None if it stands for none."""
-    run = run.rstrip(b"=").translate(_URL_SAFE)
+    run = run.translate(_URL_SAFE)
     if run.isdigit() or run.islower() or len(run) % 4 == 1:
         return None
     content = b64decode(run + b"=" * (-len(run) % 4))
@@ -127,7 +137,7 @@ def _meaning(escape: bytes) -> bytes:
     """What an escape stands for, one byte a character."""
     lower = escape.lower().strip(b" ")
     if lower[:1] == b"%":
-        return bytes([int(lower[1:], 16)])
+        return fold(unquote_to_bytes(escape).decode("utf-8", "replace"))[0]
     if lower[:2] == b"&#":
         number = lower[2:-1]
         code = int(number[1:], 16) if number[:1] == b"x" else int(number)

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from math import log2
 
 from auditmw.recognizers.regex import Regex
 
 _STAND_INS = Regex(
-    rb"(?i)x{4,}|\*{3,}|\.{3,}|<[^>]*>|\$\{|\{\{|\$\(|%\(|abcdefgh|your|placeholder|change_?me|redacted|dummy|not_?a_?real|_here\b"
-    rb"|insert|replace_?me|put_"
+    rb"(?i)x{4,}|\*{3,}|\.{3,}|<[^>]*>|\$\{|\{\{|\$\(|%\(|abcdefghij|0123456789|(?:^|[^a-z])(?:your|placeholder|change_?me"
+    rb"|redacted|dummy|insert|replace_?me|put_|not_?a_?real|enc\()|_here\b"
 )
-_SAME_RUN = 6
+_SAME = re.compile(rb"(.)\1{5,}", re.DOTALL)
 
 
 def entropy(value: bytes) -> float:
     """Shannon entropy in bits a byte."""
     size = len(value)
-    return -sum(count / size * log2(count / size) for count in Counter(value).values())
+    return log2(size) - sum(count * log2(count) for count in map(value.count, set(value))) / size
 
 
 def is_stand_in(value: bytes) -> bool:
     """Whether the value only marks the place of a credential: xxxx, <token>, ${TOKEN}, your-key-here."""
-    if _STAND_INS.search(value):
+    run = _SAME.search(value)
+    if run is not None and 3 * (run.end() - run.start()) >= len(value):
         return True
-    return any(bytes([byte]) * _SAME_RUN in value for byte in set(value) if value.count(byte) >= _SAME_RUN)
+    return _STAND_INS.search(value) is not None

@@ -61,6 +61,8 @@ class IbanRecognizer:
 
     def find(self, view: View) -> Iterator[Finding]:
         """Numbers with the country's length and structure and the right remainder."""
+        if not view.has_digits:
+            return
         data = view.data
         done = 0
         for match in _HEAD.finditer(data):

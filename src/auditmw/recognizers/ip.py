@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from auditmw.recognizers.finding import Finding
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from auditmw.recognizers.view import View
 
 _DOTTED = Regex(rb"[0-9]+(?:\.[0-9]+){3,}")
-_COLONS = Regex(rb"[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*")
+_COLONS = Regex(rb"[0-9A-Fa-f:]*(?:::|(?::[0-9A-Fa-f]+){6})[0-9A-Fa-f:.]*")
 _PREFIX = Regex(rb"/[0-9]{1,3}")
 _ZONE = Regex(rb"%[A-Za-z][A-Za-z0-9._-]{0,14}")
 _NUMBERING = Regex(rb"(?:version|release|section|chapter|clause|ver\.?|rev\.?|sec\.?|\bv|[=~^<>]=|[\^~]|\$) ?\z")
@@ -32,17 +33,16 @@ class IpRecognizer:
     def find(self, view: View) -> Iterator[Finding]:
         """Addresses of both families."""
         data = view.data
-        for match in _DOTTED.finditer(data):
+        for match in _DOTTED.finditer(data) if view.has_digits else ():
             start, end = match.span()
             if end - start <= _LONGEST_V4 and _is_v4(data, view.lower, start, end):
                 yield Finding("IP", *view.span(start, _with_prefix(data, end, 32)))
-        if b"::" in data or data.count(b":") >= 7:
-            for match in _COLONS.finditer(data):
-                start, end = match.span()
-                if end - start <= _LONGEST_V6 + 2:
-                    end = _end_of_v6(data, start, end)
-                    if end:
-                        yield Finding("IP", *view.span(start, end))
+        for match in _COLONS.finditer(data) if data.count(b":") >= 2 else ():
+            start, end = match.span()
+            if end - start <= _LONGEST_V6 + 2:
+                end = _end_of_v6(data, start, end)
+                if end:
+                    yield Finding("IP", *view.span(start, end))
 
 
 def _is_v4(data: bytes, lower: bytes, start: int, end: int) -> bool:
@@ -72,9 +72,7 @@ def _end_of_v6(data: bytes, start: int, end: int) -> int:
     if precedes_word(data, end) or _is_slice(data, start, end):
         return 0
     value = data[start:end]
-    try:
-        ipaddress.IPv6Address(value.decode("ascii"))
-    except ValueError:
+    if not _is_v6(value):
         return 0
     groups = value.split(b":")
     if len(groups) == 8 and all(len(group) == 2 for group in groups):
@@ -86,6 +84,15 @@ def _end_of_v6(data: bytes, start: int, end: int) -> int:
     if with_prefix == end and value.count(b":") < 4 and not any(byte in DIGITS for byte in value):
         return 0  # a scope operator, as in a::b
     return with_prefix
+
+
+@lru_cache(1024)
+def _is_v6(value: bytes) -> bool:
+    try:
+        ipaddress.IPv6Address(value.decode("ascii"))
+    except ValueError:
+        return False
+    return True
 
 
 def _is_slice(data: bytes, start: int, end: int) -> bool:

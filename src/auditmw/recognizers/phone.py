@@ -43,6 +43,8 @@ class PhoneRecognizer:
 
     def find(self, view: View) -> Iterator[Finding]:
         """Numbers of seven to fifteen digits, with their extension."""
+        if not view.has_digits:
+            return
         data = view.data
         parsed = 0
         for match in _CANDIDATE.finditer(data):

@@ -14,10 +14,12 @@ _lock = threading.Lock()
 class Regex:
     """A pattern over the bytes of a view (Latin-1: one byte is one character)."""
 
-    __slots__ = ("_compiled", "source")
+    __slots__ = ("_compiled", "longest", "source")
 
-    def __init__(self, source: bytes) -> None:
+    def __init__(self, source: bytes, *, longest: bool = False) -> None:
+        """`longest`: of several alternatives the longest match wins, not the first."""
         self.source = source
+        self.longest = longest
         self._compiled: Any = None
 
     def __repr__(self) -> str:
@@ -30,12 +32,13 @@ class Regex:
             if self._compiled is None:
                 options = re2.Options()
                 options.encoding = re2.Options.Encoding.LATIN1
+                options.longest_match = self.longest
                 self._compiled = re2.compile(self.source, options)
         return self._compiled
 
-    def finditer(self, data: bytes) -> Iterator[Any]:
-        """All matches that do not overlap, from left to right."""
-        found: Iterator[Any] = (self._compiled or self._compile()).finditer(data)
+    def finditer(self, data: bytes, start: int = 0, end: int | None = None) -> Iterator[Any]:
+        """All matches in `data[start:end]` that do not overlap, from left to right."""
+        found: Iterator[Any] = (self._compiled or self._compile()).finditer(data, start, end)
         return found
 
     def search(self, data: bytes, start: int = 0, end: int | None = None) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
 from auditmw.recognizers.entropy import entropy, is_stand_in
 from auditmw.recognizers.finding import Finding
+from auditmw.recognizers.published_keys import PUBLISHED, is_published
 from auditmw.recognizers.regex import Regex
 from auditmw.recognizers.surroundings import ALPHANUMERIC, LETTERS, WORD, follows_word, precedes_word
 from auditmw.recognizers.token_formats import FORMATS
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from auditmw.recognizers.keywords import Hit
     from auditmw.recognizers.view import View
 
-_RUN = Regex(rb"[0-9A-Za-z_-]{24,}")
+_RUN = re.compile(rb"[0-9A-Za-z_-]{24,}")
+_FILE = Regex(rb"(?i)\.(?:png|gif|jpe?g|svg|ico|js|css|html?|map|woff2?)")
 _TOKEN = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-."
 _BASE64 = _TOKEN + b"+/"
 _LONGEST, _LONGEST_HEAD = 4096, 100
@@ -29,7 +32,7 @@ class MarkedTokenRecognizer:
 
     name = "marked token"
     kinds = ("SECRET",)
-    rules = (FORMATS, _RUN)
+    rules = (FORMATS, _RUN.pattern, _FILE, sorted(PUBLISHED))
 
     def __init__(self) -> None:
         self._by_keyword: dict[bytes, list[tuple[bool, Regex, float]]] = {}
@@ -38,10 +41,10 @@ class MarkedTokenRecognizer:
             if mark[0] == "^":
                 runs.append((_literal(mark[1:]) + f"(?:{rest})".encode(), least))
             elif mark[0] == "~":
-                self._add(mark[1:], Regex(rest.encode()), least, around=True)
+                self._add(mark[1:], Regex(rest.encode(), longest=True), least, around=True)
             else:
-                self._add(mark.lower(), Regex(_literal(mark) + f"(?:{rest})".encode()), least, around=False)
-        self._runs = Regex(b"|".join(pattern for pattern, _ in runs))
+                self._add(mark.lower(), Regex(_literal(mark) + f"(?:{rest})".encode(), longest=True), least, around=False)
+        self._runs = Regex(b"|".join(pattern for pattern, _ in runs), longest=True)
         self._least_of_runs = min(least for _, least in runs)
         self.keywords = tuple(self._by_keyword)
 
@@ -61,13 +64,18 @@ class MarkedTokenRecognizer:
                     done = span[1]
                     yield Finding("SECRET", *view.span(*span))
                     break
-        for match in _RUN.finditer(data):
-            start = match.start()
+        for start in _starts(view):
             for begin in (start, _head(data, start, _TOKEN)) if data[start - 1 : start] == b"." else (start,):
                 span = _at(data, self._runs, begin, self._least_of_runs)
                 if span:
                     yield Finding("SECRET", *view.span(*span))
                     break
+
+
+def _starts(view: View) -> Iterator[int]:
+    for start, end in view.runs():
+        for match in _RUN.finditer(view.data, start, end):
+            yield match.start()
 
 
 def _literal(mark: str) -> bytes:
@@ -91,18 +99,16 @@ def _token(data: bytes, regex: Regex, start: int, least: float, *, around: bool)
 
 
 def _at(data: bytes, regex: Regex, start: int, least: float) -> tuple[int, int] | None:
-    if follows_word(data, start, WORD) or (
-        start > 1 and data[start - 1] == 46 and data[start - 2] in ALPHANUMERIC and data[start] in LETTERS
-    ):
+    if follows_word(data, start, WORD):
         return None
     match = regex.match(data, start, start + _LONGEST)
     if match is None:
         return None
     end = match.end()
-    if precedes_word(data, end, ALPHANUMERIC):
+    if precedes_word(data, end, ALPHANUMERIC) or _FILE.match(data, end, end + 6):
         return None
     value = data[start:end]
-    if entropy(value) < least or is_stand_in(value):
+    if entropy(value) < least or is_stand_in(value) or is_published(value):
         return None
     return start, end
 

@@ -29,6 +29,8 @@ class SsnRecognizer:
 
     def find(self, view: View) -> Iterator[Finding]:
         """Numbers with a possible area, group and serial."""
+        if not view.has_digits:
+            return
         data = view.data
         for match in _NUMBER.finditer(data):
             start, end = match.span()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from auditmw.recognizers import decoding
 from auditmw.recognizers.card import CardRecognizer
 from auditmw.recognizers.credentials import CredentialRecognizer
 from auditmw.recognizers.crypto import CryptoRecognizer
@@ -35,4 +36,7 @@ RECOGNIZERS = (
     CredentialRecognizer(),
     PasswordRecognizer(),
 )
-KEYWORDS = Keywords({recognizer.name: getattr(recognizer, "keywords", ()) for recognizer in RECOGNIZERS})
+KEYWORDS = Keywords(
+    {recognizer.name: getattr(recognizer, "keywords", ()) for recognizer in RECOGNIZERS}
+    | {decoding.OWNER: decoding.KEYWORDS}
+)

@@ -25,19 +25,21 @@ class UrlRecognizer:
 
     name = "url"
     kinds = ("URL",)
+    keywords = (b"://", b"www.")
     rules = (_SCHEME, _WWW, _TRAILING)
 
     def find(self, view: View) -> Iterator[Finding]:
         """URLs, without the punctuation of the sentence around them."""
         data = view.data
-        if b"://" in data:
+        marks = {hit.keyword for hit in view.hits(self.name)}
+        if b"://" in marks:
             for match in _SCHEME.finditer(data):
                 start, end = match.span()
                 host = data.index(b"://", start) + 3
                 end = _without_trailing(data, host, end)
                 if end > host and (data[host] in ALPHANUMERIC or data[host] in b"/[$%_-"):
                     yield Finding("URL", *view.span(start, end))
-        if b"www." in view.lower:
+        if b"www." in marks:
             for match in _WWW.finditer(data):
                 start, end = match.span()
                 end = _without_trailing(data, start, end)

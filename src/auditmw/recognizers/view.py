@@ -7,11 +7,14 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from auditmw.recognizers.folding import FOLDING
+from auditmw.recognizers.regex import Regex
 
 if TYPE_CHECKING:
     from auditmw.recognizers.keywords import Hit, Keywords
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+_DIGIT = Regex(rb"[0-9]")
+_RUN = Regex(rb"[0-9A-Za-z+/_-]{24,}")
 _NO_HITS: list[Hit] = []
 
 
@@ -61,14 +64,22 @@ class View:
     their offsets back with `span`.
     """
 
-    __slots__ = ("_hits", "data", "lower", "origin", "text")
+    __slots__ = ("_hits", "_runs", "data", "has_digits", "lower", "origin", "text")
 
     def __init__(self, text: str, data: bytes, origin: Origin | None, keywords: Keywords) -> None:
         self.text = text
         self.data = data
         self.lower = data.lower()
         self.origin = origin
+        self.has_digits = _DIGIT.search(data) is not None
         self._hits = keywords.hits(self.lower)
+        self._runs: list[tuple[int, int]] | None = None
+
+    def runs(self) -> list[tuple[int, int]]:
+        """Where the runs of 24 and more characters of Base64, in either alphabet, are: nearly all tokens lie in one."""
+        if self._runs is None:
+            self._runs = [match.span() for match in _RUN.finditer(self.data)]
+        return self._runs
 
     def hits(self, owner: str) -> list[Hit]:
         """Where the keywords of this recognizer are, from left to right."""
