@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Final, Literal
 
 import anyio
@@ -267,6 +267,14 @@ class Intake:
     def defer(self, call: Call, status: Status) -> None:
         """Queue a dropped call for the writer's thread; safe in a finalizer."""
         self.deferred.put((call, status))
+
+    def dropped_calls(self) -> Iterator[tuple[Call, Status]]:
+        """What `defer` has queued so far, each to be finished by whoever gets it."""
+        while True:
+            try:
+                yield self.deferred.get_nowait()
+            except Empty:
+                return
 
     # --- durability --------------------------------------------------------------------------------------------------
 

@@ -95,7 +95,7 @@ class AuditTrail:
             clock=self.clock,
             start_writer=self._start_writer,
         )
-        bound = [m.bind(self) if hasattr(m, "bind") else m for m in (pipeline or default_pipeline())]
+        bound = [m.bind(self) if hasattr(m, "bind") else m for m in (default_pipeline() if pipeline is None else pipeline)]
         self.pipeline = Pipeline(bound)
         self._recorder = Recorder(self.pipeline, self.sink, self.clock, {"app": app, "app_version": app_version})
         self._writer = Writer(
@@ -286,6 +286,8 @@ class AuditTrail:
         """The same, blocking."""
         if self.closed:
             return
+        for call, status in self.sink.dropped_calls():
+            self._recorder.finish_dropped(call, status)
         self._recorder.interrupt_all()
         if self.sink.started:
             self.sink.note_drops()

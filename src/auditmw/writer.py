@@ -66,6 +66,7 @@ class Writer:
         self._reading = False
         self._pending: Batch | None = None
         self._orphans_wanted = self._journal_dir is not None and not self.external
+        self._asked: list[Future[None]] = []
         self._flushes: list[tuple[int, Future[None]]] = []
         self._delivery = Delivery(
             self._store,
@@ -110,10 +111,9 @@ class Writer:
         """Done when everything handed over so far, and every orphan journal found, is stored."""
         self.start()
         future: Future[None] = Future()
-        self._intake.note_drops()
         with self._lock:
             self._orphans_wanted = self._journal_dir is not None and not self.external
-            self._flushes.append((self._intake.last_seq, future))
+            self._asked.append(future)
         assert self._loop is not None  # noqa: S101  (start has waited for it)
         assert self._news is not None  # noqa: S101  (as above)
         self._loop.call_soon_threadsafe(self._news.set)
@@ -191,8 +191,12 @@ class Writer:
 
     async def _step(self) -> None:
         """One round: finish dropped calls, store what waits, answer flushes, or sleep."""
-        await self._finish_deferred()
+        with self._lock:
+            asked, self._asked = self._asked, []
+        await self._finish_deferred()  # streams that were dropped before a flush was asked for belong to it
         self._intake.note_drops()
+        with self._lock:
+            self._flushes += [(self._intake.last_seq, future) for future in asked]
         stored = False
         if self.external:
             self._intake.refresh()
@@ -216,12 +220,11 @@ class Writer:
         finally:
             self._asleep = False
             self._some_news.clear()
-        if not self._flushes and self._deadline is None:
+        if not self._asked and self._deadline is None:
             await asyncio.sleep(GATHER_SECONDS)  # so that a batch gathers
 
     async def _finish_deferred(self) -> None:
-        while not self._intake.deferred.empty():
-            call, status = self._intake.deferred.get()
+        for call, status in self._intake.dropped_calls():
             if call.run.loop is None:
                 self._finish_dropped(call, status)
             else:  # its async halves run on the application's loop, for which this one must not wait
@@ -265,6 +268,9 @@ class Writer:
     def _answer_flushes(self, error: Exception | None) -> None:
         with self._lock:
             waiting, self._flushes = self._flushes, []
+            if error is not None:
+                waiting += [(0, future) for future in self._asked]
+                self._asked = []
             for seq, future in waiting:
                 if error is not None:
                     future.set_exception(error)
