@@ -9,13 +9,14 @@ import tempfile
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 
-from auditmw.entry import AuditEntry, to_datetime
+from auditmw.entry import AuditEntry, to_datetime, to_us
 from auditmw.stores import store_for
 from auditmw.stores.jsonl import JsonlStore
 from auditmw.stores.memory import MemoryStore
@@ -208,3 +209,27 @@ def read() -> Callable[..., object]:
         return [entry async for entry in store.query(Filter(**wanted))]
 
     return read
+
+
+@pytest.fixture
+async def month(postgres_url, make_entry):
+    """A call each hour of 40 days, every tenth of them with a failed first attempt, the latest one huge."""
+    store = store_for(postgres_url)
+    await store.open()
+    now_us = to_us(datetime.now(UTC))
+    entries = []
+    for hours in range(40 * 24, 0, -1):
+        fields = {
+            "timestamp_us": now_us - hours * 3_600_000_000 + 1_800_000_000,
+            "user_id": f"u{hours % 5}",
+            "model": f"m{hours % 2}",
+            "input_tokens": 100 + hours % 7 if hours > 1 else 5000,
+        }
+        number = len(entries)
+        if hours % 10 == 0:
+            entries.append(make_entry(number, **fields, status="error", cost_nano=None, latency_us=5))
+            fields |= {"call_id": f"r{number}", "attempt": 1}
+        entries.append(make_entry(len(entries), **fields, cost_nano=1_000_000 + hours, latency_us=2000))
+    await store.append(Batch("w1", 1, entries))
+    await store.close()
+    return entries
