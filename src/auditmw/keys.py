@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 import secrets
 import stat
@@ -16,6 +15,7 @@ from auditmw.diagnostics import report
 from auditmw.errors import ConfigurationError
 
 KEY_BYTES: Final = 32
+BLOCK_BYTES: Final = 64
 
 
 class HashKey:
@@ -26,17 +26,23 @@ class HashKey:
             raise ConfigurationError(
                 f"the key has {len(secret)} bytes, not {KEY_BYTES}: make one with `auditmw keys init`"
             )
-        self._secret = secret
+        # HMAC (RFC 2104) from two states that are copied: an HMAC object made anew for each digest costs twice as much
+        block = secret.ljust(BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
         self.id: str = hashlib.sha256(b"auditmw hash key\x00" + secret).hexdigest()[:16]
         """The fingerprint that entries carry; it tells nothing of the key."""
 
     def digest(self, value: Any) -> str:
         """HMAC-SHA-256 over the canonical JSON of `value`, 64 hex digits."""
-        return hmac.digest(self._secret, canonical_json(value), "sha256").hex()
+        return self.digest_bytes(canonical_json(value)).hex()
 
     def digest_bytes(self, data: bytes) -> bytes:
         """HMAC-SHA-256 over bytes, 32 bytes."""
-        return hmac.digest(self._secret, data, "sha256")
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(data)
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 def find_key(

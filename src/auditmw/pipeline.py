@@ -11,9 +11,7 @@ remaining halves have run.
 from __future__ import annotations
 
 import asyncio
-import inspect
-import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextvars import Context, copy_context
 from typing import Any, Final, Literal
 
@@ -22,63 +20,33 @@ from anyio import to_thread
 from auditmw.call import Call
 from auditmw.diagnostics import report
 from auditmw.errors import AuditUnavailable, Blocked, CallBlocked, PipelineError
-from auditmw.stepping import in_context
+from auditmw.layers import ONCE, Layer
+from auditmw.stepping import in_context, unhooked
 
 Form = Literal["sync", "async"]
-OnError = Literal["block", "continue"]
 OFFLOAD_ABOVE: Final = 32 * 1024
 """Characters of a body above which layers that offload run in a worker thread."""
-_ONCE: Final = "a middleware yields exactly once: first half, yield, second half"
-
-
-class Layer:
-    """One middleware of a pipeline and the forms that it offers."""
-
-    def __init__(self, middleware: Any) -> None:
-        if inspect.isclass(middleware):
-            raise PipelineError(f"{middleware.__name__} is a class: put an instance into the pipeline, with ()")
-        self.name: str = getattr(middleware, "__name__", type(middleware).__name__)
-        self.plain: Callable[[Call], Generator[None, None, None]] | None = getattr(middleware, "around", None)
-        self.asynchronous: Callable[[Call], AsyncGenerator[None, None]] | None
-        self.asynchronous = getattr(middleware, "around_async", None)
-        if self.plain is None and self.asynchronous is None:
-            function = middleware if inspect.isroutine(middleware) else getattr(middleware, "__call__", None)  # noqa: B004
-            if inspect.isgeneratorfunction(function):
-                self.plain = middleware
-            elif inspect.isasyncgenfunction(function):
-                self.asynchronous = middleware
-            else:
-                raise PipelineError(
-                    f"{self.name} is no middleware: write a generator function that takes the call and yields once, "
-                    "or an object with around(call) or around_async(call)"
-                )
-        self.offloads: bool = getattr(middleware, "offloads", False)
-        """Whether an async call with a large body steps this layer in a worker thread."""
-        self.on_error: OnError = getattr(middleware, "on_error", "continue")
-        if self.on_error not in {"block", "continue"}:
-            raise PipelineError(f"{self.name}.on_error is {self.on_error!r}: use 'block' or 'continue'")
 
 
 class Pipeline:
-    """Middlewares in order, first outermost; made once and never changed.
+    """Middlewares in order, first outermost; made once and never changed. `services` is what they are bound to.
 
     Raises:
         PipelineError: the first is not Writer(), or one is no middleware.
     """
 
-    def __init__(self, middlewares: Sequence[Any]) -> None:
+    def __init__(self, middlewares: Sequence[Any], services: object = None) -> None:
+        if not isinstance(middlewares, Sequence):
+            raise PipelineError(f"{middlewares!r} is no pipeline: give a list of middlewares, Writer() first")
         if not middlewares or not getattr(middlewares[0], "seals", False):
             raise PipelineError("a pipeline begins with Writer(): put it first, so that it seals what all others did")
         if any(getattr(m, "seals", False) for m in middlewares[1:]):
             raise PipelineError("a pipeline has one Writer(), the first: remove the other")
-        self.layers = tuple(Layer(m) for m in middlewares)
+        self.layers = tuple(Layer(m, services) for m in middlewares)
         self.has_async = any(layer.plain is None for layer in self.layers) or any(
             layer.asynchronous is not None for layer in self.layers
         )
-
-    def offloads(self, call: Call) -> bool:
-        """Whether the answer is so large that a layer will be stepped in a worker thread."""
-        return any(layer.offloads for layer in self.layers) and rough_size(call.response) > OFFLOAD_ABOVE
+        self.has_offloading = any(layer.offloads for layer in self.layers)
 
     def require(self, form: Form, what: str) -> None:
         """Refuse, where a call is wrapped or decorated, a middleware that cannot run around it."""
@@ -95,13 +63,15 @@ class Pipeline:
 class Run:
     """The suspended middlewares of one attempt."""
 
-    __slots__ = ("_context", "_stack", "call", "layers", "loop")
+    __slots__ = ("_context", "_large", "_offloads", "_stack", "call", "layers", "loop")
 
     def __init__(self, pipeline: Pipeline, call: Call) -> None:
         self.call = call
         self.layers = pipeline.layers
         self._context: Context = copy_context()
         self._stack: list[tuple[Layer, Any]] = []
+        self._offloads = pipeline.has_offloading
+        self._large: bool | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
 
     def first_halves(self) -> None:
@@ -125,7 +95,7 @@ class Run:
             generator = plain(self.call)
             next(generator)
         except StopIteration:
-            self.count(layer.name, PipelineError(f"{layer.name} did not yield: {_ONCE}"))
+            self.count(layer.name, PipelineError(f"{layer.name} did not yield: {ONCE}"))
         except Exception as error:
             self._first_half_failed(layer, error)
         else:
@@ -149,7 +119,7 @@ class Run:
         for layer in self.layers:
             if layer.asynchronous is None:
                 assert layer.plain is not None  # noqa: S101  (a layer has one form at least)
-                if layer.offloads and rough_size(self.call.request) > OFFLOAD_ABOVE:
+                if layer.offloads and self._is_large():
                     await to_thread.run_sync(self._context.run, self._enter, layer, layer.plain)
                 else:
                     self._context.run(self._enter, layer, layer.plain)
@@ -158,14 +128,14 @@ class Run:
                 self.loop = _running_loop()
             generator = layer.asynchronous(self.call)
             try:
-                await in_context(self._context, _first_step(generator))
+                await in_context(self._context, unhooked(generator))
             except StopAsyncIteration:
-                self.count(layer.name, PipelineError(f"{layer.name} did not yield: {_ONCE}"))
+                self.count(layer.name, PipelineError(f"{layer.name} did not yield: {ONCE}"))
             except Exception as error:
                 self._first_half_failed(layer, error)
             else:
                 self._stack.append((layer, generator))
-        if self.call.send_hooks and rough_size(self.call.request) > OFFLOAD_ABOVE:
+        if self._is_large():
             await to_thread.run_sync(self._context.run, self._run_hooks, self.call.send_hooks)
         else:
             self._context.run(self._run_hooks, self.call.send_hooks)
@@ -181,14 +151,12 @@ class Run:
             try:
                 self._leave(layer, generator)
             except BaseException as error:  # goes on when every half has run
+                self.count(layer.name, error)
                 interruption = error
         if interruption is not None:
             raise interruption
 
     def _leave(self, layer: Layer, generator: Any) -> None:
-        if generator.gi_frame is None:  # collected together with its call
-            self.count(layer.name, PipelineError("its second half was lost in garbage collection"))
-            return
         try:
             next(generator)
         except StopIteration:
@@ -197,22 +165,29 @@ class Run:
             self.count(layer.name, error)
             return
         generator.close()
-        self.count(layer.name, PipelineError(f"{layer.name} yielded twice: {_ONCE}"))
+        self.count(layer.name, PipelineError(f"{layer.name} yielded twice: {ONCE}"))
 
-    async def second_halves_async(self) -> None:
-        """Run all second halves of an async call, last first."""
+    def _is_large(self) -> bool:
+        """Whether the request is so large that some layer should run in a worker thread; measured once."""
+        if self._large is None:
+            self._large = self._offloads and rough_size(self.call.request) > OFFLOAD_ABOVE
+        return self._large
+
+    async def second_halves_async(self, *, large: bool = False) -> None:
+        """Run all second halves of an async call, last first; those that offload in a thread if the answer is large."""
         interruption: BaseException | None = None
         while self._stack:
             layer, generator = self._stack.pop()
             try:
                 if layer.asynchronous is None:
-                    if layer.offloads and rough_size(self.call.response) > OFFLOAD_ABOVE:
+                    if layer.offloads and large:
                         await to_thread.run_sync(self._context.run, self._leave, layer, generator)
                     else:
                         self._context.run(self._leave, layer, generator)
                 else:
                     await self._leave_async(layer, generator)
             except BaseException as error:  # goes on when every half has run
+                self.count(layer.name, error)
                 interruption = error
         if interruption is not None:
             raise interruption
@@ -226,21 +201,28 @@ class Run:
             self.count(layer.name, error)
             return
         await in_context(self._context, generator.aclose())
-        self.count(layer.name, PipelineError(f"{layer.name} yielded twice: {_ONCE}"))
+        self.count(layer.name, PipelineError(f"{layer.name} yielded twice: {ONCE}"))
 
     def second_halves_detached(self) -> None:
         """Run the second halves away from the call's own task: plain ones here, async ones as far as one step goes."""
         while self._stack:
             layer, generator = self._stack.pop()
-            if layer.asynchronous is None:
-                self._context.run(self._leave, layer, generator)
-            else:
-                self._step_once(layer, generator)
+            step = self._step_once if hasattr(generator, "__anext__") else self._leave
+            try:
+                self._run_anyway(step, layer, generator)
+            except BaseException as error:  # nobody is here for whom it is meant
+                self.count(layer.name, error)
+
+    def _run_anyway(self, step: Callable[[Layer, Any], None], layer: Layer, generator: Any) -> None:
+        try:
+            self._context.run(step, layer, generator)
+        except RuntimeError:  # the call's own thread is inside its context; a step itself raises no such error
+            self._context.copy().run(step, layer, generator)
 
     def _step_once(self, layer: Layer, generator: Any) -> None:
         coroutine = generator.__anext__()
         try:
-            self._context.run(coroutine.send, None)
+            coroutine.send(None)
         except StopAsyncIteration:
             return
         except Exception as error:
@@ -256,13 +238,24 @@ class Run:
             except AuditUnavailable:  # the trail cannot take the entry, and on_failure="refuse" was chosen
                 raise
             except Exception as error:
-                self.count(getattr(hook, "__qualname__", type(hook).__name__), error)
+                self.count(_name(hook), error)
+
+    def pass_on(self, item: Any) -> Any:
+        """A chunk or answer as the caller gets it, when every `on_chunk` function has seen it; their errors are counted."""
+        for hook in self.call.chunk_hooks or ():
+            try:
+                replaced = hook(item)
+            except Exception as error:
+                self.count(_name(hook), error)
+            else:
+                item = item if replaced is None else replaced
+        return item
 
     def run_seal_hooks(self) -> None:
         """Run what was registered with `before_seal`; errors are counted."""
         self._run_hooks(self.call.seal_hooks)
 
-    def count(self, name: str, error: Exception) -> None:
+    def count(self, name: str, error: BaseException) -> None:
         """Count what a middleware did wrong on the entry, and say it in the log."""
         self.call.audit_errors += 1
         report("auditmw.middleware_failed", middleware=name, error=f"{type(error).__name__}: {error}")
@@ -289,13 +282,5 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-async def _first_step(generator: AsyncGenerator[None, None]) -> None:
-    """Start an async generator without the loop's hooks, which would close it at the loop's shutdown, before us."""
-    hooks = sys.get_asyncgen_hooks()
-    step: Coroutine[Any, Any, None]
-    sys.set_asyncgen_hooks(None, None)
-    try:
-        step = generator.__anext__()
-    finally:
-        sys.set_asyncgen_hooks(*hooks)
-    await step
+def _name(function: Any) -> str:
+    return getattr(function, "__qualname__", None) or type(function).__name__

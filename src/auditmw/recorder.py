@@ -132,12 +132,12 @@ class Recorder:
         else:
             read_answer(call)
         _note_end(call, status, error)
-        if not large and not self.pipeline.has_async and not self.pipeline.offloads(call):
+        if not large and not self.pipeline.has_async:
             call.run.second_halves()
             await self._intake.settle_async(call)
             return
         with anyio.move_on_after(SECOND_HALF_SECONDS, shield=True) as scope:
-            await call.run.second_halves_async()
+            await call.run.second_halves_async(large=large)
         if scope.cancelled_caught:
             call.run.second_halves_detached()
         await self._intake.settle_async(call)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 from msgspec import structs
 
 from auditmw.call import Call
 from auditmw.canonical import make_safe
-from auditmw.entry import AuditEntry
+from auditmw.entry import SCHEMA_VERSION, AuditEntry, Usage
 
 MAX_ERROR_MESSAGE: Final = 1000
 NO_ID: Final = bytes(16)
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(AuditEntry)
-_FROM_CALL: Final = tuple(name for name in AuditEntry.__struct_fields__ if name in Call.__struct_fields__)
+_NO_USAGE: Final = Usage()
 
 
 def entry_of_intent(call: Call) -> AuditEntry:
@@ -47,27 +46,68 @@ def entry_of_intent(call: Call) -> AuditEntry:
 
 def entry_of(call: Call, logged_at_us: int) -> AuditEntry:
     """The entry of an attempt that has ended."""
-    fields: dict[str, Any] = {name: getattr(call, name) for name in _FROM_CALL}
-    usage, cost = call.usage, call.cost
-    if usage is not None:
-        fields.update(
-            input_tokens=usage.input_tokens,
-            cache_read_tokens=usage.cache_read_tokens,
-            cache_write_5m_tokens=usage.cache_write_5m_tokens,
-            cache_write_1h_tokens=usage.cache_write_1h_tokens,
-            output_tokens=usage.output_tokens,
-            thinking_tokens=usage.thinking_tokens,
-            usage_complete=usage.complete,
-            usage_raw=usage.raw,
-        )
-    if cost is not None:
-        fields.update(
-            cost_nano=cost.nano, cost_status=cost.status, price_source=cost.source, unit_prices=cost.unit_prices
-        )
-    fields["metadata"] = make_safe(call.metadata) if call.metadata else None
-    if call.error_message is not None:
-        fields["error_message"] = call.error_message[:MAX_ERROR_MESSAGE]
-    return AuditEntry(logged_at_us=logged_at_us, **fields)
+    usage, cost = call.usage or _NO_USAGE, call.cost
+    return AuditEntry(  # by place: by name it costs three times as much, and a test holds the order
+        call.request_id,
+        call.timestamp_us,
+        SCHEMA_VERSION,
+        None,
+        call.call_id,
+        call.attempt,
+        call.parent_id,
+        call.kind,
+        call.action,
+        logged_at_us,
+        call.latency_us,
+        call.ttft_us,
+        call.user_id,
+        call.subject,
+        call.session_id,
+        call.client_ip_hash,
+        call.tenant,
+        call.app,
+        call.app_version,
+        call.host,
+        call.provider,
+        call.model,
+        call.response_model,
+        call.stream,
+        call.stop_reason,
+        call.tool_names,
+        call.service_tier,
+        call.params_hash,
+        usage.input_tokens,
+        usage.cache_read_tokens,
+        usage.cache_write_5m_tokens,
+        usage.cache_write_1h_tokens,
+        usage.output_tokens,
+        usage.thinking_tokens,
+        None if call.usage is None else usage.complete,
+        usage.raw,
+        None if cost is None else cost.nano,
+        None if cost is None else cost.status,
+        None if cost is None else cost.source,
+        None if cost is None else cost.unit_prices,
+        call.system_prompt_hash,
+        call.input_hash,
+        call.output_hash,
+        call.hash_key_id,
+        call.sanitization_count,
+        call.sanitization,
+        call.sanitizer_rules,
+        call.purpose,
+        call.legal_basis,
+        call.status or "interrupted",
+        call.error_type,
+        None if call.error_message is None else call.error_message[:MAX_ERROR_MESSAGE],
+        call.http_status,
+        call.audit_errors,
+        call.provider_request_id,
+        call.response_id,
+        call.trace_id,
+        call.span_id,
+        (make_safe(call.metadata) or None) if call.metadata else None,
+    )
 
 
 def encode(entry: AuditEntry) -> tuple[AuditEntry, bytes]:
@@ -101,7 +141,7 @@ def decode(payload: bytes) -> AuditEntry:
 
 def id_bytes(request_id: str) -> bytes:
     """A request id as the 16 bytes by which the journal matches an intent with its outcome."""
-    return UUID(request_id).bytes
+    return bytes.fromhex(request_id.replace("-", ""))
 
 
 def numbered(entry: AuditEntry, writer: str, seq: int) -> AuditEntry:

@@ -24,6 +24,10 @@ class AnswerIndex:
         """Remember that this object came of this call, and the ids that the provider gave it."""
         with suppress(TypeError):  # neither hashable nor weakly referable: the ids have to do
             self._objects[answer] = call.request_id
+        self.add_ids(call)
+
+    def add_ids(self, call: Call) -> None:
+        """Remember the ids that the provider gave this call."""
         for identity in (call.provider_request_id, call.response_id):
             if identity is not None:
                 self._ids[identity] = call.request_id

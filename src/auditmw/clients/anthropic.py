@@ -87,7 +87,7 @@ class AnthropicMiddleware(anthropic.Middleware):
         if http.is_closed or http.is_stream_consumed:
             call.chunks.append(http.content)
             await self._recorder.end_async(call, "success")
-            self._answers.add(http, call)
+            self._answers.add_ids(call)
             return replace_body(response, call)
         http.stream = AsyncRecordedBody(http.stream, call, self._recorder)  # type: ignore[arg-type]  # async by its client
         return response
@@ -112,7 +112,7 @@ class AnthropicMiddleware(anthropic.Middleware):
         if http.is_closed or http.is_stream_consumed:
             call.chunks.append(http.content)
             self._recorder.end(call, "success")
-            self._answers.add(http, call)
+            self._answers.add_ids(call)
             return replace_body(response, call)
         http.stream = RecordedBody(http.stream, call, self._recorder)  # type: ignore[arg-type]  # sync by its client
         return response
