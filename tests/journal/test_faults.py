@@ -12,6 +12,7 @@ import pytest
 from auditmw.errors import JournalError
 from auditmw.journal import Follower, Journal, orphans
 from auditmw.journal import chain as chain_module
+from auditmw.journal import segment as segment_module
 
 
 def rid(number: int) -> bytes:
@@ -132,7 +133,7 @@ def test_behind_a_part_that_could_not_be_cut_off_nothing_is_written(directory, c
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", write)
+        patch.setattr(segment_module, "_write", write)
         patch.setattr(os, "ftruncate", ftruncate)
         with pytest.raises(JournalError, match="Input/output error"):
             journal.append_sealed(2, rid(2), b"two")
@@ -156,7 +157,7 @@ def test_an_entry_whose_write_was_interrupted_when_it_was_done_keeps_its_number(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", write)
+        patch.setattr(segment_module, "_write", write)
         with pytest.raises(KeyboardInterrupt):
             journal.append_sealed(1, rid(1), b"one")
     with pytest.raises(ValueError, match="seq 1"):
