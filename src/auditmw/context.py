@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar
@@ -56,6 +57,16 @@ def note_request_id(binding: Binding, request_id: str) -> None:
     while scope is not None:
         scope.request_ids.append(request_id)
         scope = scope.outer
+
+
+async def within(binding: Binding, awaitable: Awaitable[R]) -> R:
+    """Await something on the running task with this holder bound; what was bound before is so again afterwards."""
+    token = _binding.set(binding)
+    try:
+        return await awaitable
+    finally:
+        with suppress(ValueError):  # closed by the garbage collector, in another context: nothing is bound there
+            _binding.reset(token)
 
 
 class Scope:
@@ -116,8 +127,4 @@ class Scope:
 
     async def within(self, awaitable: Awaitable[R]) -> R:
         """Await something inside this scope, on the running task."""
-        token = _binding.set(self.binding)
-        try:
-            return await awaitable
-        finally:
-            _binding.reset(token)
+        return await within(self.binding, awaitable)

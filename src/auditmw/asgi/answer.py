@@ -1,0 +1,132 @@
+"""The answer of an LLM endpoint on its way to the client, recorded as it passes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from auditmw.asgi.headers import replace_headers
+from auditmw.asgi.types import Message, Send
+from auditmw.call import Call
+from auditmw.clock import Clock
+from auditmw.entry import Status
+
+BEYOND_CAP = "answer_beyond_cap"
+"""The name in an entry's metadata that says that the answer was too large to be kept and read."""
+
+
+class Answer:
+    """Passes every message on at once, and ends the call after the last.
+
+    Only where middlewares replace a whole answer (`on_chunk`, and it is no stream) is it held until it is complete.
+    """
+
+    def __init__(
+        self, call: Call, clock: Clock, send: Send, cap: int, *, on_end: Callable[[Call, Status], Awaitable[None]]
+    ) -> None:
+        self._call = call
+        self._clock = clock
+        self._send = send
+        self._room = cap
+        self._on_end = on_end
+        self._streamed = False
+        self._hooked = False
+        self._held: list[Message] | None = None
+        self.client_left = False
+
+    async def send(self, message: Message) -> None:
+        """What the application sends with."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            await self._start(message)
+            return
+        if kind != "http.response.body":
+            await self._pass(message)
+            return
+        last = not message.get("more_body", False)
+        await self._body(message, last=last)
+        if last:
+            await self._on_end(self._call, "incomplete" if self._streamed and self._is_read else "success")
+
+    @property
+    def _is_read(self) -> bool:
+        """Whether its bytes tell how it ended: they were kept, and no call inside has recorded it already."""
+        return self._room >= 0 and not self._call.children
+
+    async def _start(self, message: Message) -> None:
+        call = self._call
+        headers = [(name.lower(), value) for name, value in message.get("headers", ())]
+        fields = {name: value.decode("latin-1") for name, value in headers}
+        call.http_status = message["status"]
+        call.content_type = fields.get(b"content-type")
+        call.content_encoding = fields.get(b"content-encoding")
+        call.provider_request_id = fields.get(b"request-id") or fields.get(b"x-request-id")
+        self._streamed = "event-stream" in (call.content_type or "")
+        plain = call.content_encoding in {None, "identity"}
+        self._hooked = bool(call.chunk_hooks) and plain and message["status"] == 200
+        if self._hooked and self._streamed:
+            message = {**message, "headers": replace_headers(message["headers"], {b"content-length": None})}
+        elif self._hooked:
+            self._held = [message]
+            return
+        await self._pass(message)
+
+    async def _body(self, message: Message, *, last: bool) -> None:
+        chunk: bytes = message.get("body", b"")
+        if chunk:
+            self._keep(chunk)
+        if self._held is not None:
+            self._held.append(message)
+            if last:
+                await self._pass_replaced(self._held)
+            elif self._room < 0:
+                for held in self._held:
+                    await self._pass(held)
+                self._held = None
+            return
+        if self._hooked and self._streamed and chunk:
+            message = {**message, "body": self._through_hooks(chunk)}
+        await self._pass(message)
+
+    def _keep(self, chunk: bytes) -> None:
+        call = self._call
+        if self._streamed and call.first_chunk_ns is None:
+            call.first_chunk_ns = self._clock.monotonic_ns()
+        if self._room < 0:
+            return
+        self._room -= len(chunk)
+        if self._room < 0:
+            call.chunks.clear()
+            call.metadata[BEYOND_CAP] = True
+        else:
+            call.chunks.append(bytes(chunk))
+
+    def _through_hooks(self, value: Any) -> Any:
+        for hook in self._call.chunk_hooks or ():
+            replaced = hook(value)
+            value = value if replaced is None else replaced
+        return value
+
+    async def _pass_replaced(self, held: list[Message]) -> None:
+        """Send a whole answer as the hooks leave it."""
+        start, *parts = held
+        body = b"".join(part.get("body", b"") for part in parts)
+        try:
+            answer = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass
+        else:
+            replaced = self._through_hooks(answer)
+            body = body if replaced is answer else msgspec.json.encode(replaced)
+        length = {b"content-length": b"%d" % len(body)}
+        await self._pass({**start, "headers": replace_headers(start.get("headers", ()), length)})
+        await self._pass({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def _pass(self, message: Message) -> None:
+        try:
+            await self._send(message)
+        except OSError:  # how servers of ASGI 2.4 and later say that the client has left
+            self.client_left = True
+            raise
