@@ -24,6 +24,13 @@ class SyncTrail:
         """See `AuditTrail.aclose`."""
         self._trail.close(timeout)
 
+    def http_client(self, **options: Any) -> Any:
+        """An HTTP client whose every call is recorded: `openai.OpenAI(http_client=trail.sync.http_client())`.
+
+        Takes the options of `httpx2.Client`; see `AuditTrail.http_client`.
+        """
+        return self._trail.sync_http_client(**options)
+
     def query(self, **wanted: Any) -> Iterator[AuditEntry]:
         """Stream the stored entries that fit; see `AuditTrail.query`."""
         return self._trail.pages(**wanted).blocking()

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from auditmw.errors import ConfigurationError
 
-HOOKS: Final = {"anthropic": "anthropic"}
+HOOKS: Final = {"anthropic": "anthropic", "openai": "openai"}
 """The package of an SDK: the module here that hooks it."""
 
 
