@@ -107,3 +107,13 @@ async def test_a_directory_that_cannot_be_made_is_one_clear_error(tmp_path):
         await JsonlStore(str(tmp_path / "file" / "trail")).open()
     with pytest.raises(ConfigurationError, match="no directory that this user may use"):
         await JsonlStore(str(tmp_path / "missing")).open(read_only=True)
+
+
+async def test_checkpoints_lie_beside_the_settings(store, folder):
+    await store.add_checkpoint(3, "three")
+    await store.set_setting("a", 1)
+    assert json.loads((folder / "settings.json").read_text()) == {
+        "settings": {"a": 1},
+        "key_id": None,
+        "checkpoints": [[3, "three"]],
+    }

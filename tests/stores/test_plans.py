@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from auditmw.stores.postgres import _ENTRIES, _LEAF_HASHES
+from auditmw.stores.postgres import _SELECT
+from auditmw.stores.postgres_rows import LEAF_HASHES
 
 
 @pytest.fixture
@@ -29,8 +30,8 @@ async def explain(postgres_url, month):
         ("SELECT * FROM audit_entries WHERE timestamp >= now() - interval '1 day'", "timestamp_idx"),
         ("SELECT * FROM llm_audit_log WHERE request_id = 'r5'", "call_id_attempt_idx"),
         ("SELECT count(*) FROM llm_audit_log WHERE timestamp >= now() - interval '30 days'", "call_id_attempt_idx"),
-        (f"{_ENTRIES} WHERE e.request_id = 'r5'", "audit_batches_stored_at"),
-        (_LEAF_HASHES.replace("$1", "5").replace("$2", "9"), "audit_batches_pkey"),
+        (f"{_SELECT} WHERE e.request_id = 'r5'", "audit_batches_stored_at"),
+        (LEAF_HASHES.replace("$1", "5").replace("$2", "9"), "audit_batches_pkey"),
     ],
 )
 async def test_each_index_serves_a_question(explain, sql, index):
@@ -38,6 +39,6 @@ async def test_each_index_serves_a_question(explain, sql, index):
 
 
 async def test_the_trail_is_read_in_leaf_order_without_sorting_it_whole(explain):
-    plan = await explain(f"{_ENTRIES} ORDER BY b.first_leaf, e.seq LIMIT 500")
+    plan = await explain(f"{_SELECT} ORDER BY b.first_leaf, e.seq LIMIT 500")
     assert "Presorted Key: b.first_leaf" in plan
     assert "_pkey on audit_entries_" in plan

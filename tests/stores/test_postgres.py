@@ -11,11 +11,15 @@ import pytest
 
 from auditmw.entry import to_datetime
 from auditmw.errors import ConfigurationError, PoisonEntry, SchemaMismatch, StoreError, StoreUnavailable
+from auditmw.log.leaf import leaf_hash
+from auditmw.log.merkle import Frontier
+from auditmw.log.tiles import Tile
 from auditmw.stores import postgres, store_for
 from auditmw.stores.columns import COLUMNS, REQUIRED
 from auditmw.stores.migrate import roles
 from auditmw.stores.partitions import Month, months_needed
 from auditmw.stores.postgres_connection import PostgresUrl
+from auditmw.stores.postgres_rows import ENTRIES, NAMES, VALUES
 from auditmw.stores.protocol import Batch
 
 
@@ -62,7 +66,7 @@ async def test_the_entries_table_has_a_column_for_every_field(db):
     sql = "SELECT attname, attnotnull FROM pg_attribute WHERE attrelid = 'audit_entries'::regclass AND attnum > 0"
     columns = dict(await db.fetch(sql))
     assert set(columns) == {*postgres._WRITTEN, "erased"}
-    assert {name for name in REQUIRED if not columns[postgres._NAMES[name]]} == set()
+    assert {name for name in REQUIRED if not columns[NAMES[name]]} == set()
     assert len(postgres._WRITTEN) == len(COLUMNS) + 1
 
 
@@ -302,6 +306,30 @@ def test_a_url_is_split_into_what_the_driver_takes_and_what_may_be_shown():
     assert PostgresUrl.parse("postgresql://h/db").statement_cache_size == 100
     with pytest.raises(ConfigurationError, match="use 0 behind pgbouncer"):
         PostgresUrl.parse("postgresql://h/db?statement_cache_size=none")
+
+
+async def test_checkpoints_are_kept_in_their_order(store, db):
+    await store.add_checkpoint(3, "three")
+    await store.add_checkpoint(2, "two")
+    rows = await db.fetch("SELECT size, note FROM audit_checkpoints ORDER BY id")
+    assert [tuple(row) for row in rows] == [(3, "three"), (2, "two")]
+
+
+async def test_the_tree_grows_with_the_entries(store, db, make_batch):
+    """What is stored of the tree is what the stored rows give, over batches that begin, end, cross and cover tiles."""
+    first_seq = 1
+    for count in [1, 255, 1, 254, 2, 513]:
+        await store.append(make_batch(first_seq=first_seq, count=count))
+        first_seq += count
+    rows = await db.fetch(f"SELECT e.salts, {VALUES} {ENTRIES} ORDER BY b.first_leaf, e.seq")
+    hashes = [leaf_hash(values, salts) for salts, *values in rows]
+    assert len(hashes) == 1026
+    size, frontier = await db.fetchrow("SELECT size, frontier FROM audit_trail")
+    assert (size, frontier) == (1026, Frontier().extend(hashes).to_bytes())
+    batches = await db.fetch("SELECT leaf_hashes FROM audit_batches ORDER BY first_leaf")
+    assert b"".join(data for (data,) in batches) == b"".join(hashes)
+    tiles = [tuple(row) for row in await db.fetch("SELECT tile, root FROM audit_tiles ORDER BY tile")]
+    assert tiles == [(n, Tile(n, b"".join(hashes[n * 256 : n * 256 + 256])).root()) for n in range(4)]
 
 
 async def test_times_are_native_and_exact(store, db, make_entry):

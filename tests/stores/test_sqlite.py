@@ -12,7 +12,7 @@ from auditmw.errors import ConfigurationError, SchemaMismatch, StoreError, Store
 from auditmw.log.leaf import leaf_hash
 from auditmw.log.merkle import Frontier, split_hashes
 from auditmw.log.tiles import Tile
-from auditmw.stores import sqlite
+from auditmw.stores import sqlite, sqlite_connection
 from auditmw.stores.columns import COLUMNS, REQUIRED
 from auditmw.stores.sqlite import SqliteStore
 
@@ -75,6 +75,12 @@ async def test_the_tree_grows_with_the_entries(store, path, make_batch):
     assert tiles == [(n, Tile(n, b"".join(hashes[n * 256 : n * 256 + 256])).root()) for n in range(6)]
 
 
+async def test_checkpoints_are_kept_in_their_order(store, path):
+    await store.add_checkpoint(3, "three")
+    await store.add_checkpoint(2, "two")
+    assert ask(path, "SELECT size, note FROM audit_checkpoints ORDER BY id") == [(3, "three"), (2, "two")]
+
+
 async def test_two_processes_that_open_a_new_file_at_once_both_work(path, clock, make_batch, read):
     stores = [SqliteStore(path, clock) for _ in range(4)]
     await asyncio.gather(*(store.open() for store in stores))
@@ -132,7 +138,7 @@ async def test_a_store_that_is_not_open_says_so(path, make_batch, read):
 async def test_a_locked_database_is_unavailable_and_the_batch_lands_afterwards(
     path, clock, make_batch, read, monkeypatch
 ):
-    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 20)
+    monkeypatch.setattr(sqlite_connection, "BUSY_TIMEOUT_MS", 20)
     store = SqliteStore(path, clock)
     await store.open()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:

@@ -52,10 +52,9 @@ _Row: Final = msgspec.defstruct(
     array_like=True,
 )
 _LEAF_INDEX: Final = AuditEntry.__struct_fields__.index("leaf_index")
-_STORED_AT: Final = STORED_FIELDS.index("stored_at_us")
-_SEQ: Final = STORED_FIELDS.index("seq")
 WRITER: Final = STORED_FIELDS.index("writer")
-"""The writer's place in a row."""
+SEQ: Final = STORED_FIELDS.index("seq")
+STORED_AT: Final = STORED_FIELDS.index("stored_at_us")
 
 
 def places_of(kind: ColumnKind) -> tuple[int, ...]:
@@ -88,6 +87,16 @@ def make_leaves(batch: Batch, first: int, stored_at_us: int) -> list[Leaf]:
         raise StoreError(f"the batch of {batch.writer} at {batch.first_seq} cannot be stored: {error}") from error
 
 
+def to_row(entry: AuditEntry) -> list[Any]:
+    """The entry's values as they are stored."""
+    values = list(msgspec.structs.astuple(entry))
+    del values[_LEAF_INDEX]
+    for place in _JSON:
+        if values[place] is not None:
+            values[place] = canonical_json(values[place]).decode()
+    return values
+
+
 def to_entry(row: Sequence[Any], leaf_index: int) -> AuditEntry:
     """The entry of a stored row."""
     values = list(row)
@@ -104,14 +113,10 @@ def _leaves(rows: list[list[Any]]) -> list[Leaf]:
 
 
 def _to_row(batch: Batch, place: int, stored_at_us: int) -> list[Any]:
-    values = list(msgspec.structs.astuple(batch.entries[place]))
-    del values[_LEAF_INDEX]
-    for column in _JSON:
-        if values[column] is not None:
-            values[column] = canonical_json(values[column]).decode()
+    values = to_row(batch.entries[place])
     values[WRITER] = batch.writer
-    values[_SEQ] = batch.first_seq + place
-    values[_STORED_AT] = stored_at_us
+    values[SEQ] = batch.first_seq + place
+    values[STORED_AT] = stored_at_us
     return values
 
 

@@ -27,6 +27,7 @@ from auditmw.stores.lines import complete_size, lines_backwards, lines_forwards
 from auditmw.stores.protocol import Batch, Filter
 
 _EVIDENCE: Final = ("salts", "leaf")
+_NO_CHOICES: Final[dict[str, Any]] = {"settings": {}, "key_id": None, "checkpoints": []}
 
 
 class JsonlStore:
@@ -76,7 +77,8 @@ class JsonlStore:
     async def query(self, wanted: Filter) -> AsyncIterator[AuditEntry]:
         """Stream the entries that fit."""
         with self._explained():
-            entries = (_entry(line, path) for path, line in self._lines(backwards=wanted.newest_first))
+            lines = _lines(self._whole_files(), backwards=wanted.newest_first)
+            entries = (_entry(line, path) for path, line in lines)
             for entry in islice(filter(matcher(wanted), entries), wanted.limit):
                 yield entry
 
@@ -99,6 +101,11 @@ class JsonlStore:
         elif choices["key_id"] != key_id:
             raise KeyMismatch
 
+    async def add_checkpoint(self, size: int, note: str) -> None:
+        """Keep a signed head."""
+        choices = self._choices()
+        self._choose({**choices, "checkpoints": [*choices["checkpoints"], [size, note]]})
+
     async def close(self) -> None:
         """Let another process write."""
         if self._lock is not None:
@@ -115,7 +122,7 @@ class JsonlStore:
             for path in self._files():
                 os.truncate(path, complete_size(path))
             self._last_seqs, self._size, self._stored_at_us = {}, 0, 0
-            for path, line in self._lines():
+            for path, line in _lines(self._whole_files()):
                 entry = _entry(line, path)
                 self._last_seqs[entry.writer or ""] = entry.seq or 0
                 self._size += 1
@@ -128,18 +135,14 @@ class JsonlStore:
     def _files(self) -> list[Path]:
         return sorted(self._directory.glob("audit_????-??-??.jsonl"))
 
-    def _lines(self, *, backwards: bool = False) -> Iterator[tuple[Path, bytes]]:
-        """Every whole line that is there now."""
-        files = [(path, complete_size(path)) for path in self._files()]
-        read = lines_backwards if backwards else lines_forwards
-        for path, size in reversed(files) if backwards else files:
-            for line in read(path, size):
-                yield path, line
+    def _whole_files(self) -> list[tuple[Path, int]]:
+        """The files, and how far they consist of whole lines now."""
+        return [(path, complete_size(path)) for path in self._files()]
 
     def _choices(self) -> dict[str, Any]:
         path = self._directory / "settings.json"
         with self._explained():
-            choices = msgspec.json.decode(path.read_bytes()) if path.exists() else {"settings": {}, "key_id": None}
+            choices = msgspec.json.decode(path.read_bytes()) if path.exists() else dict(_NO_CHOICES)
         return dict(choices)
 
     def _choose(self, choices: dict[str, Any]) -> None:
@@ -158,6 +161,13 @@ class JsonlStore:
             ) from error
         except OSError as error:
             raise StoreUnavailable(f"{self._directory} cannot be used for now: {error}") from error
+
+
+def _lines(files: list[tuple[Path, int]], *, backwards: bool = False) -> Iterator[tuple[Path, bytes]]:
+    read = lines_backwards if backwards else lines_forwards
+    for path, size in reversed(files) if backwards else files:
+        for line in read(path, size):
+            yield path, line
 
 
 def _line(leaf: Leaf, leaf_index: int) -> bytes:

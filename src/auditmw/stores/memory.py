@@ -25,6 +25,7 @@ class MemoryStore:
         self._stored_at_us = 0
         self._settings: dict[str, Any] = {}
         self._key_id: str | None = None
+        self._checkpoints: list[tuple[int, str]] = []
 
     @classmethod
     def from_url(cls, url: str) -> Self:
@@ -66,6 +67,10 @@ class MemoryStore:
         self._key_id = self._key_id or key_id
         if self._key_id != key_id:
             raise KeyMismatch
+
+    async def add_checkpoint(self, size: int, note: str) -> None:
+        """Keep a signed head."""
+        self._checkpoints.append((size, note))
 
     async def close(self) -> None:
         """Nothing to do: the entries stay."""

@@ -7,7 +7,7 @@ the trail's row, so that all writers get their leaves in one order. The copying 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 
@@ -20,25 +20,22 @@ from auditmw.errors import AuditError, KeyMismatch, PoisonEntry, StoreError
 from auditmw.log.merkle import Frontier
 from auditmw.stores.columns import COLUMNS, WRITER, Leaf, make_leaves, places_of, to_entry
 from auditmw.stores.filters import Condition, conditions
-from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, slice_hashes, tile_start
+from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, tile_start
 from auditmw.stores.postgres_connection import WRITE_SECONDS, PostgresUrl, explained
+from auditmw.stores.postgres_rows import (
+    ENTRIES,
+    LEAF_INDEX,
+    NAMES,
+    VALUES,
+    leaf_hashes,
+    pages,
+)
 from auditmw.stores.postgres_schema import make_partitions, prepare_schema
 from auditmw.stores.protocol import Batch, Filter
 
-PAGE: Final = 500
-
 _TIMES: Final = places_of("time")
-_NAMES: Final = {name: name.removesuffix("_us") if kind == "time" else name for name, kind in COLUMNS.items()}
-_WRITTEN: Final = [*("writer_id" if name == "writer" else name for name in _NAMES.values()), "salts"]
-_READ: Final = ", ".join("w.writer" if name == "writer" else f"e.{name}" for name in _NAMES.values())
-_ENTRIES: Final = f"""
-    SELECT b.first_leaf + e.seq - b.first_seq, {_READ}
-    FROM audit_batches AS b
-    JOIN audit_entries AS e
-        ON e.stored_at = b.stored_at AND e.writer_id = b.writer_id
-        AND e.seq >= b.first_seq AND e.seq < b.first_seq + b.entry_count
-    JOIN audit_writers AS w ON w.id = e.writer_id
-"""  # noqa: S608  (constants)
+_WRITTEN: Final = [*("writer_id" if name == "writer" else name for name in NAMES.values()), "salts"]
+_SELECT: Final = f"SELECT {LEAF_INDEX}, {VALUES} {ENTRIES}"
 _KNOWN: Final = """
     SELECT w.id, w.last_seq, greatest(date_trunc('second', clock_timestamp()), t.stored_at) AS stored_at
     FROM audit_writers AS w, audit_trail AS t
@@ -47,11 +44,6 @@ _KNOWN: Final = """
 """
 _NEW_WRITER: Final = "INSERT INTO audit_writers (writer, last_seq) VALUES ($1, $2) ON CONFLICT (writer) DO NOTHING"
 _LOCK_TRAIL: Final = "SELECT size, frontier, stored_at FROM audit_trail FOR UPDATE"
-_LEAF_HASHES: Final = """
-    SELECT first_leaf, leaf_hashes FROM audit_batches
-    WHERE first_leaf >= (SELECT max(first_leaf) FROM audit_batches WHERE first_leaf <= $1) AND first_leaf < $2
-    ORDER BY first_leaf
-"""
 _GROW: Final = """
     WITH
         batch AS (INSERT INTO audit_batches VALUES ($1, $2, $3, $4, $5, $6)),
@@ -105,12 +97,11 @@ class PostgresStore:
         clauses, values = _where(conditions(wanted))
         order = "DESC" if wanted.newest_first else "ASC"
         limit = "" if wanted.limit is None else f"LIMIT {int(wanted.limit)}"
-        sql = f"{_ENTRIES} WHERE {clauses} ORDER BY b.first_leaf {order}, e.seq {order} {limit}"
+        sql = f"{_SELECT} WHERE {clauses} ORDER BY b.first_leaf {order}, e.seq {order} {limit}"
         async with self._reading() as db, db.transaction(readonly=True):
-            await db.execute(f"DECLARE entries NO SCROLL CURSOR FOR {sql}", *values)
-            while rows := await db.fetch(f"FETCH {PAGE} FROM entries"):
-                for leaf_index, *row in rows:
-                    yield to_entry(_read(row), leaf_index)
+            async for page in pages(db, "entries", sql, *values):
+                for leaf_index, *row in page:
+                    yield to_entry(row, leaf_index)
 
     async def settings(self) -> dict[str, Any]:
         """The trail-wide choices."""
@@ -130,6 +121,11 @@ class PostgresStore:
             await db.execute("UPDATE audit_trail SET key_id = $1 WHERE key_id IS NULL", key_id)
             if await db.fetchval("SELECT key_id FROM audit_trail") != key_id:
                 raise KeyMismatch
+
+    async def add_checkpoint(self, size: int, note: str) -> None:
+        """Keep a signed head."""
+        async with self._connection() as db:
+            await db.execute("INSERT INTO audit_checkpoints (size, note) VALUES ($1, $2)", size, note)
 
     async def close(self) -> None:
         """Close the connection that writes."""
@@ -187,7 +183,7 @@ async def _append(db: asyncpg.Connection, batch: Batch, *, lock_first: bool) -> 
         if trail["stored_at"] > stored_at:
             raise _TooEarly
         size, hashes = trail["size"], [leaf.hash for leaf in leaves]
-        partial = await _hashes(db, tile_start(size), size) if fills_tile(size, len(hashes)) else b""
+        partial = await leaf_hashes(db, tile_start(size), size) if fills_tile(size, len(hashes)) else b""
         grown = grow(Frontier.from_bytes(trail["frontier"]), hashes, partial)
         await db.execute(
             _GROW,
@@ -217,12 +213,8 @@ async def _copy(db: asyncpg.Connection, records: list[list[Any]], known: int) ->
         raise
 
 
-async def _hashes(db: asyncpg.Connection, first: int, until: int) -> bytes:
-    return slice_hashes(await db.fetch(_LEAF_HASHES, first, until), first, until)
-
-
 def _where(wanted: list[Condition]) -> tuple[str, list[Any]]:
-    clauses = [f"e.{_NAMES[c.field]} {c.operator} ${number}" for number, c in enumerate(wanted, start=1)]
+    clauses = [f"e.{NAMES[c.field]} {c.operator} ${number}" for number, c in enumerate(wanted, start=1)]
     values = [to_datetime(c.value) if COLUMNS[c.field] == "time" else c.value for c in wanted]
     return " AND ".join(clauses), values
 
@@ -234,10 +226,3 @@ def _written(leaf: Leaf, writer_id: int) -> list[Any]:
         if row[place] is not None:
             row[place] = to_datetime(row[place])
     return [*row, leaf.salts]
-
-
-def _read(row: list[Any]) -> Sequence[Any]:
-    for place in _TIMES:
-        if row[place] is not None:
-            row[place] = to_us(row[place])
-    return row

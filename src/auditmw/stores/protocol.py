@@ -89,5 +89,8 @@ class Store(Protocol):
             KeyMismatch: the trail is bound to another key.
         """
 
+    async def add_checkpoint(self, size: int, note: str) -> None:
+        """Keep a signed head of the tree of this size."""
+
     async def close(self) -> None:
         """Let go of connections and files; afterwards `open` works again."""

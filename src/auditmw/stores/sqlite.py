@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final, Self
-from urllib.parse import quote
 
 import aiosqlite
 import msgspec
@@ -17,18 +13,17 @@ import msgspec
 from auditmw.canonical import canonical_json
 from auditmw.clock import Clock, SystemClock
 from auditmw.entry import AuditEntry
-from auditmw.errors import ConfigurationError, KeyMismatch, SchemaMismatch, StoreError, StoreUnavailable
+from auditmw.errors import ConfigurationError, KeyMismatch, SchemaMismatch, StoreError
 from auditmw.log.merkle import Frontier
 from auditmw.stores import path_of
 from auditmw.stores.columns import COLUMNS, WRITER, Leaf, make_leaves, places_of, to_entry
 from auditmw.stores.filters import Condition, conditions
 from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, slice_hashes, stored_at, tile_start
-from auditmw.stores.migrate import pending, statements
+from auditmw.stores.migrate import pending
 from auditmw.stores.protocol import Batch, Filter
+from auditmw.stores.sqlite_connection import connect, explained, fetch, migrate, schema_version
 
 PAGE: Final = 500
-BUSY_TIMEOUT_MS: Final = 10_000
-OLDEST_SQLITE: Final = (3, 37)
 
 _BOOLEANS: Final = places_of("boolean")
 _AS_BOOLEAN: Final = {0: False, 1: True}
@@ -36,7 +31,9 @@ _WRITTEN: Final = ", ".join(name if name != "writer" else "writer_id" for name i
 _READ: Final = ", ".join(f"e.{name}" if name != "writer" else "w.writer" for name in COLUMNS)
 _MARKS: Final = ", ".join("?" * (len(COLUMNS) + 2))
 _INSERT: Final = f"INSERT INTO audit_entries (leaf_index, {_WRITTEN}, salts) VALUES ({_MARKS})"  # noqa: S608  (constants)
-_SELECT: Final = f"SELECT e.leaf_index, {_READ} FROM audit_entries AS e JOIN audit_writers AS w ON w.id = e.writer_id"  # noqa: S608  (constants)
+_SELECT: Final = f"""
+    SELECT e.leaf_index, {_READ} FROM audit_entries AS e LEFT JOIN audit_writers AS w ON w.id = e.writer_id
+"""  # noqa: S608  (constants)
 _HEAD: Final = """
     SELECT t.size, t.frontier, t.stored_at_us, w.id, w.last_seq
     FROM audit_trail AS t LEFT JOIN audit_writers AS w ON w.writer = ?
@@ -49,17 +46,6 @@ _LEAF_HASHES: Final = """
 _BOUNDS: Final = (
     "SELECT min(leaf_index), max(leaf_index) FROM audit_entries WHERE timestamp_us >= ? AND timestamp_us < ?"
 )
-
-_PASSING: Final = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_PROTOCOL,
-    sqlite3.SQLITE_INTERRUPT,
-}
-"""Result codes of what may be over when it is tried again."""
 
 
 class SqliteStore:
@@ -87,16 +73,14 @@ class SqliteStore:
             SchemaMismatch: a newer auditmw wrote it, or an older one and this is `read_only`.
             StoreUnavailable: it is locked for now.
         """
-        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-            raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old: auditmw needs 3.37 or newer")
         self._writing = asyncio.Lock()
         try:
-            with self._explained():
+            with explained(self._path):
                 if not read_only:
-                    self._writer = await self._connect("rwc")
-                    await self._migrate(self._writer)
-                self._reader = await self._connect("ro")
-                if pending("sqlite", await _version(self._reader)):
+                    self._writer = await connect(self._path, write=True)
+                    await migrate(self._writer)
+                self._reader = await connect(self._path, write=False)
+                if pending("sqlite", await schema_version(self._reader)):
                     raise SchemaMismatch(f"{self._path} is of an older auditmw: run `auditmw migrate` on it first")
         except BaseException:
             await self.close()
@@ -105,7 +89,7 @@ class SqliteStore:
     async def append(self, batch: Batch) -> int:
         """Store the batch exactly once, as the protocol says."""
         async with self._transaction() as db:
-            ((size, frontier, last_us, writer_id, last_seq),) = await _fetch(db, _HEAD, batch.writer)
+            ((size, frontier, last_us, writer_id, last_seq),) = await fetch(db, _HEAD, batch.writer)
             known = already_stored(batch, FIRST_SEQ - 1 if last_seq is None else last_seq)
             if known == len(batch.entries):
                 return 0
@@ -113,13 +97,13 @@ class SqliteStore:
             leaves = make_leaves(batch, known, stored_at_us)
             if writer_id is None:
                 claim = "INSERT INTO audit_writers (writer, last_seq) VALUES (?, ?) RETURNING id"
-                ((writer_id,),) = await _fetch(db, claim, batch.writer, batch.last_seq)
+                ((writer_id,),) = await fetch(db, claim, batch.writer, batch.last_seq)
             else:
                 await db.execute("UPDATE audit_writers SET last_seq = ? WHERE id = ?", (batch.last_seq, writer_id))
             rows = [_written(leaf, size + place, writer_id) for place, leaf in enumerate(leaves)]
             await db.executemany(_INSERT, rows)
             hashes = [leaf.hash for leaf in leaves]
-            partial = await _hashes(db, tile_start(size), size) if fills_tile(size, len(hashes)) else b""
+            partial = await _leaf_hashes(db, tile_start(size), size) if fills_tile(size, len(hashes)) else b""
             grown = grow(Frontier.from_bytes(frontier), hashes, partial)
             await db.execute(
                 "INSERT INTO audit_batches VALUES (?, ?, ?, ?, ?)",
@@ -134,7 +118,7 @@ class SqliteStore:
 
     async def query(self, wanted: Filter) -> AsyncIterator[AuditEntry]:
         """Stream the entries that fit, a page at a time and without holding a transaction open."""
-        with self._explained():
+        with explained(self._path):
             first, last = await self._bounds(wanted)
             clauses, values = _where(conditions(wanted))
             sql = f"{_SELECT} WHERE e.leaf_index BETWEEN ? AND ?{clauses} ORDER BY e.leaf_index"
@@ -142,7 +126,7 @@ class SqliteStore:
             left = wanted.limit
             while first <= last and left != 0:
                 size = PAGE if left is None else min(PAGE, left)
-                rows = await _fetch(self._reading(), sql, first, last, *values, size)
+                rows = await fetch(self._reading(), sql, first, last, *values, size)
                 for leaf_index, *row in rows:
                     yield to_entry(_read(row), leaf_index)
                 if len(rows) < size:
@@ -152,8 +136,8 @@ class SqliteStore:
 
     async def settings(self) -> dict[str, Any]:
         """The trail-wide choices."""
-        with self._explained():
-            rows = await _fetch(self._reading(), "SELECT name, value FROM audit_settings")
+        with explained(self._path):
+            rows = await fetch(self._reading(), "SELECT name, value FROM audit_settings")
         return {name: msgspec.json.decode(value) for name, value in rows}
 
     async def set_setting(self, name: str, value: Any) -> None:
@@ -167,9 +151,14 @@ class SqliteStore:
         """Refuse every key but the trail's first."""
         async with self._transaction() as db:
             await db.execute("UPDATE audit_trail SET key_id = ? WHERE key_id IS NULL", (key_id,))
-            ((bound,),) = await _fetch(db, "SELECT key_id FROM audit_trail")
+            ((bound,),) = await fetch(db, "SELECT key_id FROM audit_trail")
         if bound != key_id:
             raise KeyMismatch
+
+    async def add_checkpoint(self, size: int, note: str) -> None:
+        """Keep a signed head."""
+        async with self._transaction() as db:
+            await db.execute("INSERT INTO audit_checkpoints (size, note) VALUES (?, ?)", (size, note))
 
     async def close(self) -> None:
         """Close both connections; their threads end with them."""
@@ -183,37 +172,13 @@ class SqliteStore:
 
         The index on time gives them, so that the pages can go in leaf order and still need not begin at leaf 0.
         """
-        ((size,),) = await _fetch(self._reading(), "SELECT size FROM audit_trail")
+        ((size,),) = await fetch(self._reading(), "SELECT size FROM audit_trail")
         if wanted.since_us is None and wanted.until_us is None:
             return 0, size - 1
         since_us = 0 if wanted.since_us is None else wanted.since_us
         until_us = 2**62 if wanted.until_us is None else wanted.until_us
-        ((first, last),) = await _fetch(self._reading(), _BOUNDS, since_us, until_us)
+        ((first, last),) = await fetch(self._reading(), _BOUNDS, since_us, until_us)
         return (0, -1) if first is None else (first, min(last, size - 1))
-
-    async def _connect(self, mode: str) -> aiosqlite.Connection:
-        uri = f"file:{quote(self._path)}?mode={mode}"
-        sqlite3.connect(uri, uri=True).close()  # fails here, as aiosqlite leaves a thread behind when it cannot connect
-        db = await aiosqlite.connect(uri, uri=True, isolation_level=None)
-        try:
-            await db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-            if mode != "ro":
-                await _use_write_ahead_log(db)
-                await db.execute("PRAGMA synchronous = FULL")
-                await db.execute("PRAGMA foreign_keys = ON")
-        except BaseException:
-            await db.close()
-            raise
-        return db
-
-    async def _migrate(self, db: aiosqlite.Connection) -> None:
-        if not pending("sqlite", await _version(db)):
-            return
-        async with self._transaction():
-            for step in pending("sqlite", await _version(db)):  # again: another process may have been faster
-                for statement in statements(step.sql):
-                    await db.execute(statement)
-                await db.execute("INSERT INTO audit_schema VALUES (?)", (step.version,))
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -221,7 +186,7 @@ class SqliteStore:
         if self._writer is None:
             raise StoreError("this store is not open for writing: await open() first")
         async with self._writing:
-            with self._explained():
+            with explained(self._path):
                 try:
                     await self._writer.execute("BEGIN IMMEDIATE")
                     yield self._writer
@@ -235,52 +200,9 @@ class SqliteStore:
             raise StoreError("this store is not open: await open() first")
         return self._reader
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """SQLite's errors as auditmw's, which say what to do."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code in _PASSING:
-                raise StoreUnavailable(f"{self._path} cannot be used for now: {error}") from error
-            if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
-                raise ConfigurationError(
-                    f"{Path(self._path).absolute()} cannot be opened or written ({error}): its directory must exist "
-                    "and this user must be allowed to write both"
-                ) from error
-            if code == sqlite3.SQLITE_NOTADB:
-                raise ConfigurationError(f"{self._path} is no SQLite database: name another file") from error
-            raise StoreError(f"{self._path}: {error}") from error
 
-
-async def _use_write_ahead_log(db: aiosqlite.Connection) -> None:
-    """SQLite says "locked" at once, whatever the busy timeout, while another process makes the same change."""
-    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
-    while True:
-        try:
-            await db.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-        await asyncio.sleep(0.01)
-
-
-async def _fetch(db: aiosqlite.Connection, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-    return list(await db.execute_fetchall(sql, values))  # type: ignore[arg-type]  # rows are tuples without a factory
-
-
-async def _version(db: aiosqlite.Connection) -> int:
-    """The schema's version; 0 where there is none yet."""
-    if not await _fetch(db, "SELECT 1 FROM sqlite_master WHERE name = 'audit_schema'"):
-        return 0
-    ((version,),) = await _fetch(db, "SELECT max(version) FROM audit_schema")
-    return int(version)
-
-
-async def _hashes(db: aiosqlite.Connection, first: int, until: int) -> bytes:
-    return slice_hashes(await _fetch(db, _LEAF_HASHES, first, until), first, until)
+async def _leaf_hashes(db: aiosqlite.Connection, first: int, until: int) -> bytes:
+    return slice_hashes(await fetch(db, _LEAF_HASHES, first, until), first, until)
 
 
 def _where(wanted: list[Condition]) -> tuple[str, list[Any]]:

@@ -1,0 +1,111 @@
+"""How a SQLite file is opened, brought up to date and asked, and what its errors mean to whoever runs the trail."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiosqlite
+
+from auditmw.errors import ConfigurationError, StoreError, StoreUnavailable
+from auditmw.stores.migrate import pending, statements
+
+BUSY_TIMEOUT_MS: Final = 10_000
+OLDEST_SQLITE: Final = (3, 37)
+
+_PASSING: Final = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_INTERRUPT,
+}
+"""Result codes of what may be over when it is tried again."""
+
+
+@contextmanager
+def explained(path: str) -> Iterator[None]:
+    """SQLite's errors as auditmw's, which say what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _PASSING:
+            raise StoreUnavailable(f"{path} cannot be used for now: {error}") from error
+        if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
+            raise ConfigurationError(
+                f"{Path(path).absolute()} cannot be opened or written ({error}): its directory must exist and this "
+                "user must be allowed to write both"
+            ) from error
+        if code == sqlite3.SQLITE_NOTADB:
+            raise ConfigurationError(f"{path} is no SQLite database: name another file") from error
+        raise StoreError(f"{path}: {error}") from error
+
+
+async def connect(path: str, *, write: bool) -> aiosqlite.Connection:
+    """A connection without transactions of its own; one that writes makes the file where there is none."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old: auditmw needs 3.37 or newer")
+    uri = f"file:{quote(path)}?mode={'rwc' if write else 'ro'}"
+    sqlite3.connect(uri, uri=True).close()  # fails here, as aiosqlite leaves a thread behind when it cannot connect
+    db = await aiosqlite.connect(uri, uri=True, isolation_level=None)
+    try:
+        await db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        if write:
+            await _use_write_ahead_log(db)
+            await db.execute("PRAGMA synchronous = FULL")
+            await db.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        await db.close()
+        raise
+    return db
+
+
+async def fetch(db: aiosqlite.Connection, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    """All rows of a query."""
+    return list(await db.execute_fetchall(sql, values))  # type: ignore[arg-type]  # rows are tuples without a factory
+
+
+async def schema_version(db: aiosqlite.Connection) -> int:
+    """The schema's version; 0 where there is none yet."""
+    if not await fetch(db, "SELECT 1 FROM sqlite_master WHERE name = 'audit_schema'"):
+        return 0
+    ((version,),) = await fetch(db, "SELECT max(version) FROM audit_schema")
+    return int(version)
+
+
+async def migrate(db: aiosqlite.Connection) -> None:
+    """Bring the schema up to date; raises SchemaMismatch where it is newer than this auditmw."""
+    if not pending("sqlite", await schema_version(db)):
+        return
+    try:
+        await db.execute("BEGIN IMMEDIATE")
+        for step in pending("sqlite", await schema_version(db)):  # again: another process may have been faster
+            for statement in statements(step.sql):
+                await db.execute(statement)
+            await db.execute("INSERT INTO audit_schema VALUES (?)", (step.version,))
+        await db.execute("COMMIT")
+    except BaseException:
+        await db.rollback()
+        raise
+
+
+async def _use_write_ahead_log(db: aiosqlite.Connection) -> None:
+    """SQLite says "locked" at once, whatever the busy timeout, while another process makes the same change."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            await db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.01)
