@@ -104,5 +104,13 @@ class EvidenceError(AuditError):
     """The evidence is malformed or does not hold: treat what it speaks for as changed. The message names the part."""
 
 
+class TrailDamaged(EvidenceError, StoreError):  # noqa: N818  (as above)
+    """The trail cannot be read as it was written: treat it as changed, and restore it from a backup."""
+
+
+class NoTrail(AuditError):  # noqa: N818  (as above)
+    """There is no trail here: check the URL in --db or AUDITMW_DB."""
+
+
 class UnknownSigner(EvidenceError):  # noqa: N818  (as above)
     """No key that you trust signed this, so nothing can be said: pin the trail's verification key, got out of band."""

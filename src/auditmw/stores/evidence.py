@@ -1,0 +1,84 @@
+"""What a store gives to those who verify it and prove from it, and the table that says which URL means which reader.
+
+Readers are plain blocking code of their own: a verifier needs nothing of the writer, writes nothing, and may run in
+several processes, each with its own reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+from auditmw.errors import ConfigurationError
+from auditmw.log.examine import Chunk, Control
+from auditmw.log.verify import Strays, TrailHead
+
+_READERS: Final[dict[str, tuple[str, str]]] = {
+    "sqlite": ("sqlite_evidence", "SqliteEvidence"),
+    "jsonl": ("jsonl_evidence", "JsonlEvidence"),
+    "postgresql": ("postgres_evidence", "PostgresEvidence"),
+    "postgres": ("postgres_evidence", "PostgresEvidence"),
+}
+
+
+class Extent(NamedTuple):
+    """The leaf index of the first entry that is there, that after the last, and how many entries there are."""
+
+    first: int
+    until: int
+    entry_count: int
+
+
+class EvidenceReader(Protocol):
+    """One moment of a trail, as it was when this was opened; later writes do not show."""
+
+    def head(self) -> TrailHead | None:
+        """What the trail says of itself; None where there is no trail."""
+
+    def extent(self) -> Extent:
+        """Where the entries lie."""
+
+    def retained(self) -> list[Control]:
+        """The control entries that say that the trail's beginning is gone, in leaf order."""
+
+    def chunk(self, first: int, until: int) -> Chunk:
+        """All that is stored about these leaves."""
+
+    def strays(self, head: TrailHead) -> Strays:
+        """Some of what belongs to no leaf of the trail."""
+
+    def writers(self) -> Mapping[str, int]:
+        """The last number of each writer."""
+
+    def find(self, request_id: str) -> int | None:
+        """The leaf index of an entry; None where there is none."""
+
+    def tile_roots(self, count: int) -> list[bytes]:
+        """The roots of the first `count` tiles."""
+
+    def leaf_hashes(self, first: int, until: int) -> bytes:
+        """The stored hashes of these leaves, concatenated."""
+
+    def newest_checkpoint(self) -> str | None:
+        """The checkpoint that covers the most entries."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+def open_evidence(url: str) -> EvidenceReader:
+    """A reader of the trail that a URL names; it changes nothing there.
+
+    Raises:
+        ConfigurationError: this trail cannot be verified from another process (memory), or not under this URL.
+        NoTrail: there is none.
+        StoreError: it cannot be read.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme not in _READERS:
+        raise ConfigurationError(f"a trail can be verified at {', '.join(f'{name}://' for name in _READERS)} only")
+    module, name = _READERS[scheme]
+    reader: EvidenceReader = getattr(import_module(f"auditmw.stores.{module}"), name).from_url(url)
+    return reader
