@@ -6,7 +6,8 @@ Two rules judge the tokens of a call by those of its baseline, the calls like it
 - a score above 3.5: how many robust standard deviations (median and median absolute deviation, of the logarithms, since
   tokens are spread over powers of ten) the call lies above the median. It works on small samples.
 
-A baseline of too few calls says nothing: the calls of the model, and then all calls, take its place.
+A baseline of too few calls says nothing: the calls of the same model take its place, and where those are too few, the
+call is not judged.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ LEAST_WIDTH: Final = math.log(2) / MAX_SCORE
 
 
 class Baseline(msgspec.Struct, frozen=True):
-    """What calls of a group usually come to: how many they are, their median, and the limit of the first rule."""
+    """What calls usually come to: what these share, how many they are, their median, the limit of the first rule."""
 
     name: str
     calls: int
@@ -67,16 +68,16 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS: Final = (
-    Column("timestamp_us", "timestamp", "time (UTC)", "time"),
+    Column("timestamp_us", "timestamp", "time (UTC)", "time", in_tables=False),
     Column("request_id", "request_id", "entry", "id"),
     Column("user", "user_id", "user"),
     Column("model", "model", "model"),
     Column("tokens", "tokens", "tokens", "count"),
-    Column("cost_nano", "cost_usd", "cost", "money"),
-    Column("baseline", "baseline", "compared with"),
+    Column("cost_nano", "cost_usd", "cost", "money", in_tables=False),
+    Column("baseline", "baseline", "baseline: calls of"),
     Column("baseline_calls", "baseline_calls", "calls", "count"),
     Column("median_tokens", "baseline_median_tokens", "median", "count"),
-    Column("limit_tokens", "baseline_limit_tokens", "mean + 3 sd", "count"),
+    Column("limit_tokens", "baseline_limit_tokens", "mean+3sd", "count"),
     Column("score", "score", "score", "number"),
     Column("rules", "rules", "found by"),
 )
@@ -88,28 +89,25 @@ def anomalies(entries: Iterable[AuditEntry], question: Question) -> Answer:
     since_us = to_us(question.since)
     calls = [call for call in calls_of(entries) if call.tokens is not None]
     baseline_of = _baselines(calls, question.by)
-    found = [
-        anomaly
-        for call in calls
-        if call.last.timestamp_us >= since_us and (anomaly := _judged(call, baseline_of(call))) is not None
-    ]
+    asked = [(call, baseline_of(call)) for call in calls if call.last.timestamp_us >= since_us]
+    found = [anomaly for call, baseline in asked if baseline and (anomaly := _judged(call, baseline)) is not None]
     found.sort(key=lambda anomaly: (-anomaly.score, anomaly.timestamp_us))
-    notes = []
-    if 0 < len(calls) < ENOUGH_CALLS:
-        notes.append(f"only {len(calls)} calls tell their tokens: too few to say what is usual")
-    return Answer(_COLUMNS, found, notes)
+    unjudged = sum(baseline is None for _, baseline in asked)
+    note = f"{unjudged} of {len(asked)} calls could not be judged: fewer than {ENOUGH_CALLS} are like them"
+    return Answer(_COLUMNS, found, [note] if unjudged else [])
 
 
 def _baselines(calls: Sequence[ReportedCall], by: Sequence[str]) -> Callable[[ReportedCall], Baseline | None]:
     """A function that finds a call's baseline: the first of its groups that is large enough."""
-    levels = [grouper(names) for names in dict.fromkeys((tuple(by), ("model",), ()))]
+    names = list(dict.fromkeys((tuple(by), ("model",))))
+    levels = [grouper(shared) for shared in names]
     tokens: list[defaultdict[Group, list[int]]] = [defaultdict(list) for _ in levels]
     for call in calls:
         for group_of, groups in zip(levels, tokens, strict=True):
             groups[group_of(call.last)].append(call.tokens or 0)
     made = [
-        {group: _baseline(group, found) for group, found in groups.items() if len(found) >= ENOUGH_CALLS}
-        for groups in tokens
+        {group: _baseline(shared, found) for group, found in groups.items() if len(found) >= ENOUGH_CALLS}
+        for shared, groups in zip(names, tokens, strict=True)
     ]
 
     def baseline_of(call: ReportedCall) -> Baseline | None:
@@ -119,11 +117,11 @@ def _baselines(calls: Sequence[ReportedCall], by: Sequence[str]) -> Callable[[Re
     return baseline_of
 
 
-def _baseline(group: Group, tokens: Sequence[int]) -> Baseline:
+def _baseline(shared: Sequence[str], tokens: Sequence[int]) -> Baseline:
     mean = mean_spread(tokens)
     log_median = median_spread([math.log1p(count) for count in tokens])
     return Baseline(
-        name=" / ".join(value or "-" for value in group) or "all calls",
+        name=f"the same {', '.join(shared)}" if shared else "all",
         calls=len(tokens),
         median_tokens=round(math.expm1(log_median.middle)),
         limit_tokens=math.ceil(mean.middle + SIGMAS * mean.width),
@@ -132,14 +130,10 @@ def _baseline(group: Group, tokens: Sequence[int]) -> Baseline:
     )
 
 
-def _judged(call: ReportedCall, baseline: Baseline | None) -> Anomaly | None:
-    if baseline is None or call.tokens is None:
-        return None
-    score = baseline.score(call.tokens)
-    rules = {
-        "3 sigma": call.tokens > baseline.limit_tokens,
-        "median/MAD": score > MAX_SCORE,
-    }
+def _judged(call: ReportedCall, baseline: Baseline) -> Anomaly | None:
+    tokens = call.tokens or 0
+    score = baseline.score(tokens)
+    rules = {"3 sigma": tokens > baseline.limit_tokens, "MAD": score > MAX_SCORE}
     if not any(rules.values()):
         return None
     return Anomaly(
@@ -147,7 +141,7 @@ def _judged(call: ReportedCall, baseline: Baseline | None) -> Anomaly | None:
         timestamp_us=call.last.timestamp_us,
         user=call.last.user_id,
         model=call.last.model,
-        tokens=call.tokens,
+        tokens=tokens,
         cost_nano=call.cost_nano,
         baseline=baseline.name,
         baseline_calls=baseline.calls,

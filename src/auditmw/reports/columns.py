@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Holds = Literal["text", "count", "money", "duration", "ratio", "number", "time", "id"]
+Holds = Literal["text", "count", "money", "duration", "ratio", "number", "time", "id", "status"]
 """What a column holds, None where absent: money is integer nanodollars, duration integer microseconds, time integer
 microseconds since the epoch, ratio a float from 0 to 1, number a float, id the id of an entry."""
 
@@ -15,7 +15,8 @@ microseconds since the epoch, ratio a float from 0 to 1, number a float, id the 
 class Column(msgspec.Struct, frozen=True):
     """One column: the attribute of a row that it shows, the name under which JSON gives it, a title, what it holds.
 
-    `drawn` asks for a bar beside the values: of their share in the whole, or of the values as they are.
+    `drawn` asks for a bar beside the values: compared with the largest ("share"), or of a ratio as it is ("value").
+    `adds_up` tells whether the sum of its values means something, `in_tables` whether a table has room for it.
     """
 
     attribute: str
@@ -23,6 +24,8 @@ class Column(msgspec.Struct, frozen=True):
     title: str
     holds: Holds = "text"
     drawn: Literal["share", "value"] | None = None
+    adds_up: bool = False
+    in_tables: bool = True
 
 
 class Answer(msgspec.Struct, frozen=True):

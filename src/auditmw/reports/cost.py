@@ -42,10 +42,10 @@ class CostRow(GroupRow, kw_only=True):
 
 
 _COLUMNS: Final = (
-    Column("calls", "calls", "calls", "count"),
-    Column("tokens", "tokens", "tokens", "count"),
-    Column("cost_nano", "cost_usd", "cost", "money", drawn="share"),
-    Column("unpriced", "unpriced_calls", "unpriced", "count"),
+    Column("calls", "calls", "calls", "count", adds_up=True),
+    Column("tokens", "tokens", "tokens", "count", adds_up=True),
+    Column("cost_nano", "cost_usd", "cost", "money", drawn="share", adds_up=True),
+    Column("unpriced", "unpriced_calls", "unpriced", "count", adds_up=True),
     Column("mean_latency_us", "mean_latency_ms", "mean latency", "duration"),
 )
 
@@ -57,7 +57,7 @@ def cost(entries: Iterable[AuditEntry], question: Question) -> Answer:
     rows.sort(key=lambda row: -(row.cost_nano or 0))
     rows.sort(key=lambda row: row.day or "")
     calls, unpriced = sum(row.calls for row in rows), sum(row.unpriced for row in rows)
-    note = f"{unpriced} of {calls} calls have no price, or only part of one: what the rest cost is a lower bound"
+    note = f"{unpriced} of {calls} calls have no price, or only part of one: the cost shown is a lower bound"
     return Answer(columns, rows, [note] if unpriced else [])
 
 

@@ -68,14 +68,14 @@ class ErrorRow(GroupRow, kw_only=True):
 
 
 _COLUMNS: Final = (
-    Column("sent", "calls_sent", "sent", "count"),
-    Column("errors", "errors", "errors", "count"),
+    Column("sent", "calls_sent", "sent", "count", adds_up=True),
+    Column("errors", "errors", "errors", "count", adds_up=True),
     Column("rate", "error_rate", "error rate", "ratio", drawn="value"),
-    Column("low", "error_rate_low", "from", "ratio"),
-    Column("high", "error_rate_high", "to (95 %)", "ratio"),
+    Column("low", "error_rate_low", "95 % from", "ratio"),
+    Column("high", "error_rate_high", "to", "ratio"),
     Column("most_common", "most_common_error", "most common"),
-    Column("retried", "retried_calls", "retried", "count"),
-    Column("blocked", "blocked_calls", "blocked", "count"),
+    Column("retried", "retried_calls", "retried", "count", adds_up=True),
+    Column("blocked", "blocked_calls", "blocked", "count", adds_up=True),
 )
 
 

@@ -1,0 +1,58 @@
+"""`auditmw demo`: real calls with the real SDK to a stand-in provider, and what the trail then says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+import anyio
+
+from auditmw.cli.demo.guards import no_keys, token_budget
+from auditmw.cli.entries import entry_table
+from auditmw.cli.opening import DatabaseOption
+from auditmw.cli.output import Format, console, say
+from auditmw.cli.report import ask, make_question, show_answer, title_of
+from auditmw.errors import MissingExtra
+from auditmw.middleware import default_pipeline
+from auditmw.reports import REPORTS
+from auditmw.testing import StandInProvider
+from auditmw.trail import AuditTrail
+
+DEFAULT_DB: Final = "sqlite:///demo.db"
+
+EXAMPLES: Final = ("auditmw demo", "auditmw demo --db sqlite:////tmp/look.db")
+
+
+def demo(db: DatabaseOption = None) -> None:
+    """Record some forty calls of five people, then show the trail and the three reports.
+
+    The calls are made with the real Anthropic SDK to a stand-in provider on this machine: no key, no network, no bill.
+    Prices are those of the models that are named. The entries are added to the trail, by default sqlite:///demo.db.
+    """
+    try:
+        from auditmw.cli.demo.scene import BUDGETS, Company, answers
+    except ModuleNotFoundError as error:
+        if error.name != "anthropic":
+            raise
+        raise MissingExtra("anthropic", "anthropic") from error
+    url = db or DEFAULT_DB
+    started = datetime.now(UTC)
+    writer, *others = default_pipeline()
+    pipeline = [writer, no_keys, token_budget(BUDGETS), *others]
+    with StandInProvider(answer=answers) as provider, AuditTrail(url, pipeline=pipeline, app="auditmw-demo") as trail:
+        say(f"Recording to {url}. The provider is a stand-in: no model is asked, nothing is billed.")
+        anyio.run(Company(trail, provider).play, lambda scene: say(f"  {scene}"))
+        trail.sync.flush()
+        _show(trail, started)
+    say(f"The trail stays in {url}. Look further:")
+    for line in ("query --status error", "query --user carol --format json", "report cost --by team,model"):
+        say(f"  auditmw {line} --db {url}")
+
+
+def _show(trail: AuditTrail, started: datetime) -> None:
+    entries = list(trail.sync.query(since=started))
+    screen = console()
+    screen.print(entry_table(entries, screen.width, f"\nThe trail  {len(entries)} entries, one for each attempt"))
+    for name in REPORTS:
+        question = make_question(name, None, None, None)
+        show_answer(ask(trail, name, question), Format.table, title_of(name, question))

@@ -1,0 +1,132 @@
+"""`auditmw show ID`: all that an entry says."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from auditmw.cli import NotFound
+from auditmw.cli import text as texts
+from auditmw.cli.entries import entry_table
+from auditmw.cli.opening import DatabaseOption, reading
+from auditmw.cli.output import STATUS_STYLES, Format, console, write_csv, write_json
+from auditmw.entry import JSON_NAMES, AuditEntry, decimal_text, to_datetime
+from auditmw.trail import AuditTrail
+
+EXAMPLES: Final = (
+    "auditmw show 019ab1c2-3d4e-7f3a-9c1b-2f6f5a1d8e07",
+    "auditmw show 019ab1c2-3d4e-8e07          [dim]# as a table shortens it[/dim]",
+    "auditmw show 019ab1c2-3d4e-8e07 --format json",
+)
+_LEAST: Final = 13
+"""So many characters of an id hold its millisecond, by which it is found without reading the whole trail."""
+_AROUND: Final = timedelta(minutes=1)
+"""How far the start of a call may lie from the time in its id."""
+
+_SECTIONS: Final[dict[str, tuple[str, ...]]] = {
+    "identity": ("request_id", "call_id", "attempt", "parent_id", "kind", "action"),
+    "time": ("timestamp", "logged_at", "stored_at", "latency_ms", "ttft_ms"),
+    "who and where": (
+        *("user_id", "subject", "session_id", "client_ip_hash", "tenant", "app", "app_version", "host"),
+        *("purpose", "legal_basis"),
+    ),
+    "what": (
+        *("provider", "model", "response_model", "stream", "stop_reason", "tool_names", "service_tier"),
+        *("provider_request_id", "response_id", "trace_id", "span_id"),
+    ),
+    "tokens": (
+        *("input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens"),
+        *("output_tokens", "thinking_tokens", "usage_complete"),
+    ),
+    "money": ("cost_usd", "cost_status", "price_source", "unit_prices"),
+    "outcome": ("status", "error_type", "error_message", "http_status", "audit_errors"),
+    "removed before sending": ("sanitization_count", "sanitization", "sanitizer_rules"),
+    "digests": ("system_prompt_hash", "input_hash", "output_hash", "params_hash", "hash_key_id"),
+    "evidence": ("v", "writer", "seq", "leaf_index"),
+    "metadata": ("metadata", "extra"),
+}
+
+
+def show(
+    identity: Annotated[
+        str, typer.Argument(metavar="ID", help="The entry's id, whole or as tables show it; or a call's id.")
+    ],
+    db: DatabaseOption = None,
+    form: Annotated[Format, typer.Option("--format", help="How to show it.")] = Format.table,
+) -> None:
+    """Show all that one entry says, and the other attempts of its call."""
+    with reading(db) as trail:
+        entry = _find(trail, identity)
+        attempts = list(trail.sync.query(call_id=entry.call_id)) if entry.call_id and form is Format.table else []
+    if form is Format.json:
+        write_json([entry.to_dict()])
+    elif form is Format.csv:
+        write_csv(JSON_NAMES, [entry.to_dict()])
+    else:
+        _draw(entry, attempts)
+
+
+def _find(trail: AuditTrail, identity: str) -> AuditEntry:
+    for wanted in ({"request_id": identity}, {"call_id": identity}):
+        for kind in (None, "control"):
+            if found := list(trail.sync.query(**wanted, kind=kind)):
+                return found[-1]
+    found = _shortened(trail, identity)
+    if len(found) > 1:
+        raise NotFound(f"{len(found)} entries are meant by {identity}: give the whole id, which --format json shows")
+    if not found:
+        raise NotFound(f"no entry has the id {identity}: `auditmw query` shows which there are")
+    return found[0]
+
+
+def _shortened(trail: AuditTrail, given: str) -> list[AuditEntry]:
+    """The entries whose id is shortened or begins so; ids hold the time at which they were made."""
+    if len(given) < _LEAST:
+        return []
+    try:
+        made = to_datetime(int(given.replace("-", "")[:12], 16) * 1000)
+        window = {"since": made - _AROUND, "until": made + _AROUND}
+    except (ValueError, OverflowError):
+        return []
+    return [
+        entry
+        for entry in trail.sync.query(**window)
+        if entry.request_id.startswith(given) or texts.short_id(entry.request_id) == given
+    ]
+
+
+def _draw(entry: AuditEntry, attempts: list[AuditEntry]) -> None:
+    screen = console()
+    fields = entry.to_dict()
+    for section, names in _SECTIONS.items():
+        known = [name for name in names if fields[name] is not None]
+        if not known:
+            continue
+        lines = Table.grid(padding=(0, 2), pad_edge=True)
+        lines.add_column(min_width=22, style="dim", no_wrap=True)
+        lines.add_column(overflow="fold")
+        for name in known:
+            lines.add_row(name, _value(name, fields[name], entry))
+        screen.print(Text(section, style="bold"))
+        screen.print(lines)
+    absent = [name for name in JSON_NAMES if fields[name] is None and name != "usage_raw"]
+    screen.print(Text(f"absent: {', '.join(absent)}", style="dim"))
+    if len(attempts) > 1:
+        screen.print(entry_table(attempts, screen.width, f"\nthe call's {len(attempts)} attempts"))
+
+
+def _value(name: str, value: Any, entry: AuditEntry) -> Text:
+    if name == "status":
+        return Text(value, style=STATUS_STYLES.get(value, "magenta"))
+    if name == "cost_usd" and entry.cost_nano is not None:
+        return Text(f"${decimal_text(entry.cost_nano)}")
+    if name in {"latency_ms", "ttft_ms"}:
+        return Text(texts.duration(value * 1000))
+    if name.endswith("_tokens"):
+        return Text(f"{value:,}")
+    return Text(texts.printable(value if isinstance(value, str) else msgspec.json.encode(value).decode()))
