@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import sanitizer_tools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data" / "sanitizer"
 
@@ -33,7 +33,7 @@ HOSTILE = {
     "@": "@", "a@": "a@", "1.": "1.", "DE89 ": "DE89 ", "12-": "12-", "password": "password", "password=": "password=",
     "a.": "a.", "+1(": "+1(", "1 ": "1 ", "0": "0", "a": "a", ":": ":", "::1 ": "::1 ", "%41": "%41", "sk-": "sk-",
     "4111 ": "4111 ", "http://": "http://", "eyJ": "eyJ", "A1b2C3d4": "A1b2C3d4", "-----BEGIN ": "-----BEGIN ",
-    "[at] ": "[at] ", "zero-width": "1\u200b", "accents": "é1", "NUL": "\0", "0x": "0x", "key: ": "key: ", "\"": '"',
+    "[at] ": "[at] ", "zero-width": "1\u200b", "accents": "é1", "NUL": "\0", "0x": "0x", "key: ": "key: ", '"': '"',
     "secret='": "secret='", "discord_token=": "discord_token=", "1:": "1:", "a@b.": "a@b.", "/": "/", "=": "=",
 }  # fmt: skip
 ASKED_HOSTILE = ("@", "a@", "1.", "DE89 ", "12-", "password")

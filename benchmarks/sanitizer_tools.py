@@ -77,11 +77,10 @@ def argus_redact() -> Tool:
 
     def scan(text: str) -> list[tuple[str, int, int]]:
         found = module.redact(text, mode="fast", lang="en", report=True).entities
-        return [
-            ("SECRET" if "key" in e["type"] or "token" in e["type"] else ALIASES.get(e["type"].upper(), e["type"].upper()),
-             e["start"], e["end"])
-            for e in found
-        ]  # fmt: skip
+        return [(kind(e["type"].upper()), e["start"], e["end"]) for e in found]
+
+    def kind(name: str) -> str:
+        return "SECRET" if "KEY" in name or "TOKEN" in name else ALIASES.get(name, name)
 
     return Tool(scan, scan, fast=True)
 

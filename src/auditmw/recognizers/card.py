@@ -56,7 +56,8 @@ _BY_DIGIT = {digit: tuple(row for row in BRANDS if row[1][0] <= digit <= row[2][
 _CANDIDATE = Regex(rb"[0-9](?:(?:[ ._-]|\r?\n){0,2}[0-9]){11,}")
 _GROUP = re.compile(rb"[0-9]+")
 _CONTEXT = Regex(
-    rb"card|credit|debit|\bpan\b|\bcc\b|\bcc[_ :=#\"']|visa|amex|maestro|diners|\bkarte|carte|tarjeta|carta|kaart|cart[a\xff]o"
+    rb"card|credit|debit|\bpan\b|\bcc\b|\bcc[_ :=#\"']|visa|amex|maestro|diners"
+    rb"|\bkarte|carte|tarjeta|carta|kaart|cart[a\xff]o"
 )
 _SHORTEST, _LONGEST = 12, 19
 _SMALLEST_GROUP, _LARGEST_GROUP = 3, 8
@@ -78,12 +79,8 @@ class CardRecognizer:
         data = view.data
         for match in _CANDIDATE.finditer(data):
             start, end = match.span()
-            if end - start <= _LONGEST and data[start:end].isdigit():
-                if _is_card(data, view.lower, start, data[start:end]):
-                    yield Finding("CARD", *view.span(start, end))
-            else:
-                for span in _cards(data, view.lower, start, end):
-                    yield Finding("CARD", *view.span(*span))
+            for span in _cards(data, view.lower, start, end):
+                yield Finding("CARD", *view.span(*span))
 
 
 def _cards(data: bytes, lower: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -92,12 +89,15 @@ def _cards(data: bytes, lower: bytes, start: int, end: int) -> Iterator[tuple[in
     first = 0
     while first < len(groups):
         begin, stop = groups[first]
+        if begin > 1 and data[begin - 1] == 46 and data[begin - 2] in DIGITS:
+            first += 1  # the digits after a decimal point
+            continue
         if stop - begin == 1:
             after = first + 1
             while after < len(groups) and groups[after][1] - groups[after][0] == 1:
                 after += 1
             digits = b"".join(data[at : at + 1] for at, _ in groups[first : min(after, first + _LONGEST + 1)])
-            if after - first <= _LONGEST and _is_card(data, lower, begin, digits):
+            if after - first <= _LONGEST and _is_card(lower, begin, digits):
                 yield begin, groups[after - 1][1]
             first = after
             continue
@@ -118,18 +118,16 @@ def _last_group(data: bytes, lower: bytes, groups: list[tuple[int, int]], first:
         digits += data[start:end]
         if len(digits) > _LONGEST:
             break
-        if len(digits) >= _SHORTEST and _is_card(data, lower, begin, digits):
+        if len(digits) >= _SHORTEST and _is_card(lower, begin, digits):
             found = last
         if not _SMALLEST_GROUP <= end - start <= _LARGEST_GROUP:
             break
     return found
 
 
-def _is_card(data: bytes, lower: bytes, start: int, digits: bytes) -> bool:
+def _is_card(lower: bytes, start: int, digits: bytes) -> bool:
     if len(digits) < _SHORTEST or not luhn(digits):
         return False
-    if start > 1 and data[start - 1] == 46 and data[start - 2] in DIGITS:
-        return False  # the digits after a decimal point
     return brand(digits) is not None or _CONTEXT.search(lower[max(0, start - _BEFORE) : start]) is not None
 
 

@@ -38,8 +38,10 @@ class CredentialRecognizer:
 
     name = "credentials"
     kinds = ("SECRET",)
-    keywords = (b"://", b"authorization", b"x-", b"apikey:", b"api-key:", b"api-token:", b"auth-token:", b" -u", b"--user", b"--proxy-user", b"accountkey=", b"sharedaccesskey=",
-                b"sharedsecret=", b"sig=", b"signature=")  # fmt: skip
+    keywords = (
+        b"://", b"authorization", b"x-", b"apikey:", b"api-key:", b"api-token:", b"auth-token:", b" -u", b"--user",
+        b"--proxy-user", b"accountkey=", b"sharedaccesskey=", b"sharedsecret=", b"sig=", b"signature=",
+    )  # fmt: skip
     rules = (_IN_URL, _HEADER, _API_HEADER, _VALUE, _CURL_USER, _CONNECTION, _STAND_IN)
 
     def __init__(self) -> None:
@@ -68,6 +70,8 @@ class CredentialRecognizer:
 
 
 def _in_url(data: bytes, start: int) -> tuple[int, int] | None:
+    if data.find(b"@", start, start + 340) < 0:
+        return None
     match = _IN_URL.match(data, start, start + 340)
     if match is None or _means_nothing(match.group(2)):
         return None

@@ -34,10 +34,12 @@ KEYWORDS = (
 """What tells that there is an escape, beside the percent sign."""
 
 OWNER = "decoding"
+_PADDED = Regex(rb"[0-9A-Za-z+/]{14,23}={1,2}")
 _PERCENT = Regex(rb"%[0-9A-Fa-f]{2}")
 _TEXT = bytes(range(32, 127)) + b"\t\n\r"
 _APART = b"\n\xfe\n"
 _AROUND = 96
+_HEXADECIMAL = b"0123456789abcdefABCDEF"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
@@ -83,22 +85,31 @@ def decoded(first: View, keywords: Keywords) -> View | None:
     """A second view of all that could be decoded in the first one, or None where there is nothing."""
     windows = _Windows(first)
     data = first.data
-    for start, end in first.runs():
+    for start, end in _encoded(first):
         content = _content(data[start:end])
         if content:
-            windows.block(content + _APART, start, end + (data[end : end + 1] == b"=") + (data[end : end + 2] == b"=="))
+            windows.block(
+                content + _APART, start, end + len(data[end : end + 2]) - len(data[end : end + 2].lstrip(b"="))
+            )
     if first.hits(OWNER) or (b"%" in data and _PERCENT.search(data)):
         for group in _grouped(data):
             _unescape(windows, group)
     return View(first.text, b"".join(windows.pieces), windows.origin, keywords) if windows.pieces else None
 
 
+def _encoded(first: View) -> list[tuple[int, int]]:
+    """Where Base64 may be, without its padding: long runs, and shorter ones that are padded."""
+    if b"=" not in first.data:
+        return first.runs()
+    padded = [match.span() for match in _PADDED.finditer(first.data)]
+    return first.runs() + [(start, end - first.data.count(b"=", start, end)) for start, end in padded]
+
+
 def _content(run: bytes) -> bytes | None:
     """The text that a Base64 run stands for, or None if it stands for none."""
-    run = run.translate(_URL_SAFE)
-    if run.isdigit() or run.islower() or len(run) % 4 == 1:
+    if len(run) % 4 == 1 or not run.translate(None, _HEXADECIMAL):
         return None
-    content = b64decode(run + b"=" * (-len(run) % 4))
+    content = b64decode(run.translate(_URL_SAFE) + b"=" * (-len(run) % 4))
     if not content.translate(None, _TEXT):
         return content
     try:
@@ -140,10 +151,10 @@ def _meaning(escape: bytes) -> bytes:
         return fold(unquote_to_bytes(escape).decode("utf-8", "replace"))[0]
     if lower[:2] == b"&#":
         number = lower[2:-1]
-        code = int(number[1:], 16) if number[:1] == b"x" else int(number)
+        code = int(b"0" + number, 16) if number[:1] == b"x" else int(number)
         return fold(chr(code))[0] if code < 0x110000 else b"\xfe"
     if lower[:2] in (b"\\u", b"\\x"):
-        return fold(chr(int(lower[2:], 16)))[0]
+        return fold(chr(int(lower[-2:], 16)))[0]
     if lower[:1] == b"\\":
         return b""
     if lower == b"dot" or lower[1:-1].strip() in (b"dot", b"punkt", b"punto", b".") or lower == b"&period;":

@@ -8,7 +8,7 @@ from math import log2
 from auditmw.recognizers.regex import Regex
 
 _STAND_INS = Regex(
-    rb"(?i)x{4,}|\*{3,}|\.{3,}|<[^>]*>|\$\{|\{\{|\$\(|%\(|abcdefghij|0123456789|(?:^|[^a-z])(?:your|placeholder|change_?me"
+    rb"(?i)x{4,}|\*{3,}|\.{3,}|<[^>]*>|\$\{|\{\{|\$\(|%\(|abcdefghij|abcdef123|0123456789|example\z|(?:^|[^a-z])(?:your|placeholder|change_?me"
     rb"|redacted|dummy|insert|replace_?me|put_|not_?a_?real|enc\()|_here\b"
 )
 _SAME = re.compile(rb"(.)\1{5,}", re.DOTALL)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from auditmw.recognizers.finding import Finding
 from auditmw.recognizers.regex import Regex
-from auditmw.recognizers.surroundings import ALPHANUMERIC, DIGITS, WORD, precedes_word
+from auditmw.recognizers.surroundings import ALPHANUMERIC, DIGITS, WORD, comes_from, follows_word, precedes_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def _is_v4(data: bytes, lower: bytes, start: int, end: int) -> bool:
     octets = data[start:end].split(b".")
     if len(octets) != 4 or any(int(octet) > 255 or (octet[0] == 48 and len(octet) > 1) for octet in octets):
         return False
-    if start and (data[start - 1] in WORD or (data[start - 1] in b".-" and data[start - 2 : start - 1].isalnum())):
+    if comes_from(data, start, b".-", WORD):
         return False
     if precedes_word(data, end) or (end + 1 < len(data) and data[end] in b"-+" and data[end + 1] in ALPHANUMERIC):
         return False
@@ -57,7 +57,7 @@ def _is_v4(data: bytes, lower: bytes, start: int, end: int) -> bool:
 
 
 def _with_prefix(data: bytes, end: int, longest: int) -> int:
-    match = _PREFIX.match(data, end, end + 4)
+    match = _PREFIX.match(data, end, end + 4) if data[end : end + 1] == b"/" else None
     if match and int(data[end + 1 : match.end()]) <= longest and not precedes_word(data, match.end()):
         return int(match.end())
     return end
@@ -65,7 +65,7 @@ def _with_prefix(data: bytes, end: int, longest: int) -> int:
 
 def _end_of_v6(data: bytes, start: int, end: int) -> int:
     """The end of the IPv6 address at `start`, or 0 if there is none."""
-    if start and (data[start - 1] in WORD or data[start - 1] in b":."):
+    if follows_word(data, start) or data[start - 1 : start] in (b":", b"."):
         return 0
     while end > start and (data[end - 1] == 46 or (data[end - 1] == 58 and data[end - 2] != 58)):
         end -= 1
@@ -77,7 +77,7 @@ def _end_of_v6(data: bytes, start: int, end: int) -> int:
     groups = value.split(b":")
     if len(groups) == 8 and all(len(group) == 2 for group in groups):
         return 0  # an EUI-64 or a fingerprint
-    zone = _ZONE.match(data, end, end + 16)
+    zone = _ZONE.match(data, end, end + 16) if data[end : end + 1] == b"%" else None
     if zone:
         return int(zone.end())
     with_prefix = _with_prefix(data, end, 128)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Hit(NamedTuple):
-    """A keyword in a view: which one of its owner's, and where."""
-
-    keyword: bytes
-    start: int
-    end: int
+Hit: TypeAlias = tuple[bytes, int, int]
+"""A keyword in a view, and where it is."""
 
 
 class Keywords:
@@ -44,7 +40,7 @@ class Keywords:
         grouped: dict[str, list[Hit]] = {}
         for index, start, end in automaton.find_matches_as_indexes(lower, overlapping=True):
             keyword, owners = self._keywords[index]
-            hit = Hit(keyword, start, end)
+            hit = (keyword, start, end)
             for owner in owners:
                 grouped.setdefault(owner, []).append(hit)
         return grouped

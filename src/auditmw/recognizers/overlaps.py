@@ -21,8 +21,8 @@ _SHORTEST_REST = 3
 def resolve(findings: Iterable[Finding]) -> list[Finding]:
     """The findings without overlaps, sorted by offset.
 
-    A kind that comes first in `ORDER` wins, then the longer finding, then the earlier one. What a URL, a credential or a
-    kind of another recognizer covers beyond the winners stays found: a key in a query does not let the rest through.
+    A kind that comes first in `ORDER` wins, then the longer finding, then the earlier one. What a URL, a credential or
+    a kind of another recognizer covers beyond the winners stays found: a key in a query does not let the rest through.
     The other kinds are checked as wholes, and a part of one is nothing.
     """
     ranked = sorted(set(findings), key=lambda f: (_RANK.get(f.kind, len(ORDER)), f.start - f.end, f.start, f.kind))

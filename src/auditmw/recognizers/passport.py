@@ -1,4 +1,4 @@
-"""PASSPORT: passport numbers beside a word for passport, in the languages of most prompts, and the machine-readable zone."""
+"""PASSPORT: passport numbers beside a word for passport, in many languages, and the machine-readable zone."""
 
 from __future__ import annotations
 

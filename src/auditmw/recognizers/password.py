@@ -15,23 +15,31 @@ if TYPE_CHECKING:
     from auditmw.recognizers.view import View
 
 _SPOKEN = (
-    b"passw", b"passphrase", b"passcode", b"pwd", b"_pass", b"sqlpass", b"pass:", b"pass=", b'pass"', b"pw:", b"pw=", b"_pw",
-    b"psw", b"pssw", b"paswd", b"paswo", b"paswr", b"mot de passe", b"contrase", b"wachtwoord", b"kennwort",
+    b"passw", b"passphrase", b"passcode", b"pwd", b"_pass", b"sqlpass", b"pass:", b"pass=", b'pass"', b"pw:", b"pw=",
+    b"_pw", b"psw", b"pssw", b"paswd", b"paswo", b"paswr", b"mot de passe", b"contrase", b"wachtwoord", b"kennwort",
     b"identified by",
 )  # fmt: skip
 _WRITTEN = (
     b"secret", b"token", b"api_key", b"apikey", b"api-key", b"api key", b"access_key", b"accesskey", b"access-key",
-    b"auth_key", b"authkey", b"auth-key", b"private_key", b"privatekey", b"encryption_key", b"signing_key", b"master_key",
-    b"credential", b"client_key", b"account_key",
+    b"auth_key", b"authkey", b"auth-key", b"private_key", b"privatekey", b"encryption_key", b"signing_key",
+    b"master_key", b"credential", b"client_key", b"account_key",
 )  # fmt: skip
 _ASSIGNED = Regex(
     rb"[0-9A-Za-z_.\[\]-]{0,30}(?:\\{0,3}[\"'\x60])?\]?(?:: ?(?:str|String|string|Optional\[str\]))?[ \t]{0,4}"
-    rb"(==|!=|:=|=>|=|:|,)[ \t]{0,4}\\{0,3}([rbfu]{0,2}(?:\"\"\"|'''|[\"'\x60]))?"
+    rb"(==|!=|:=|=>|value=|=|:|,)[ \t]{0,4}\\{0,3}([rbfu]{0,2}(?:\"\"\"|'''|[\"'\x60]))?"
 )
 _TOLD = Regex(rb"(?:ords?|wd|wort|e\xffa|na)?(?: (?:is|was|are|lautet|ist|es|est|to))?:? ([\"'\x60])?")
+_SOMETHING_OF = Regex(
+    rb"(?:^s?|[_. -])(?i:ids?|names?|ur[il]|file|path|types?|version|endpoint|host|field|label|counts?|limit|length|size"
+    rb"|expir[a-z]*|ttl|issuer|provider|manager|class|arn|ref|policy|prefix|format|header|param[a-z]*|placeholder|hint|enabled|usage)\z"
+    rb"|(?:Ids?|Names?|Ur[il]|File|Path|Types?|Version|Endpoint|Count|Limit|Length|Size|Provider|Manager|Class|Policy|Prefix)\z"
+)
+_PUBLIC = (b"public", b"public_", b"public-", b"pub_")
 _OPTION = Regex(rb"(?:^|[\s\"'])--?[0-9A-Za-z_-]{0,40}\z")
 _OPTION_REST = Regex(rb"[0-9A-Za-z_-]{0,20}[ =][\"']?")
 _IN_QUERY = Regex(rb"[?&;][0-9A-Za-z_.-]{0,30}\z")
+_PAIR = Regex(rb"(?i)(?:id|user|username|login|account|\xfe) ?[/:] ?\z")
+_USER = Regex(rb"[0-9A-Za-z_.-]+[/:,]")
 _BARE = Regex(rb"[^\s\"'\x60,;<>]{4,200}")
 _ADDRESS = Regex(rb"[^@\s]+@[0-9A-Za-z-]+\.[0-9A-Za-z.-]+[0-9A-Za-z]")
 _CODE = Regex(
@@ -40,15 +48,17 @@ _CODE = Regex(
     rb"|.*\$\{.*|.*\{\{.*|.*%\(.*|[a-z]+://.*|\.{0,2}/.*/.*|%[a-z]"
 )
 _STAND_IN = Regex(
-    rb"(?i)(?:my|the|your|test|some|new|old|user|db|admin|default|super|this|is|a|an|fake|sample|demo|example|secret|enter)?[_ -]?"
-    rb"(?:pass(?:word|wd|phrase)?|pwd|secret|token|key|api[_-]?key|value|credentials?|string|text|none|changeme|change|example|sample)"
-    rb"[_-]?(?:here|value|key|string|name|id|123)?[.!]?"
+    rb"(?i)(?:my|the|your|test|some|new|old|user|db|admin|default|super|this|is|a|an|fake|sample|demo|example|secret|enter)?"
+    rb"[_ -]?(?:pass(?:word|wd|phrase)?|pwd|secret|token|key|api[_-]?key|value|credentials?|string|text|none|changeme|change"
+    rb"|example|sample)[_-]?(?:here|value|key|string|name|id|123)?[.!]?"
 )
 _MADE_UP = Regex(rb"(?i)example|dummy|sample|fake|abc123|foobar|lorem|mock|1234567890|1234-1234|#{4,}")
 _LONGEST = 200
 _BEFORE = 48
 _SHORTEST_IN_QUERY = 16
-_MARKS = tuple(mark.encode() for _, mark, _, _ in FORMATS if len(mark) > 3 and mark[0] not in "~^" and mark[-1] in "_-.")
+_MARKS = tuple(
+    mark.encode() for _, mark, _, _ in FORMATS if len(mark) > 3 and mark[0] not in "~^" and mark[-1] in "_-."
+)
 _SHORTEST_MARKED = 20
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DIGITS = b"0123456789"
@@ -63,14 +73,30 @@ class PasswordRecognizer:
     name = "password"
     kinds = ("PASSWORD",)
     keywords = _SPOKEN + _WRITTEN
-    rules = (keywords, _ASSIGNED, _TOLD, _OPTION, _OPTION_REST, _IN_QUERY, _BARE, _ADDRESS, _CODE, _STAND_IN, _MADE_UP)
+    rules = (
+        keywords,
+        _SOMETHING_OF,
+        _PUBLIC,
+        _ASSIGNED,
+        _TOLD,
+        _OPTION,
+        _OPTION_REST,
+        _IN_QUERY,
+        _PAIR,
+        _USER,
+        _BARE,
+        _ADDRESS,
+        _CODE,
+        _STAND_IN,
+        _MADE_UP,
+    )
 
     def find(self, view: View) -> Iterator[Finding]:
         """Values, without their quotes."""
         data = view.data
         done = 0
         for keyword, start, end in view.hits(self.name):
-            if start < done:
+            if start < done or view.lower[max(0, start - 8) : start].endswith(_PUBLIC):
                 continue
             span = _assigned(data, start, end)
             if span is None and keyword in _SPOKEN:
@@ -79,17 +105,28 @@ class PasswordRecognizer:
                 span = _option(data, start, end)
             if span:
                 done = span[1]
-                yield Finding("PASSWORD", *view.span(*span))
+                yield Finding("PASSWORD", *view.span(*_second_of_pair(data, start, *span)))
+
+
+def _second_of_pair(data: bytes, name: int, start: int, end: int) -> tuple[int, int]:
+    """The password alone, where name and value are pairs of a user and a password: id/pw: bob/f4K#e."""
+    if _PAIR.search(data[max(0, name - _BEFORE) : name]):
+        user = _USER.match(data, start, end - 4)
+        if user:
+            return user.end(), end
+    return start, end
 
 
 def _assigned(data: bytes, begin: int, end: int) -> tuple[int, int] | None:
     """The value after the name and an operator; a comma is one only before a quoted value."""
-    if data[end - 1] in b":=\"":
+    if data[end - 1] in b':="':
         end -= 1
     match = _ASSIGNED.match(data, end, end + 64)
-    if match is None:
+    if match is None or _SOMETHING_OF.search(data[end : match.start(1)].rstrip(b" \t\"'\\\x60]")):
         return None
     quote = match.group(2)
+    if match.group(1) == b"value=" and data[begin:end].lower() != b"passw":
+        return None  # a token in a form; a password in a configuration file is one
     if quote:
         return _quoted(data, match.end(), quote.lstrip(b"rbfu"), _is_quoted_secret)
     if match.group(1) == b",":

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 class PatternRecognizer:
-    """Finds what a pattern matches, in the text as written and, where that differs, as it reads once folded.
+    r"""Finds what a pattern matches, in the text as written and, where that differs, as it reads once folded.
 
     The pattern is RE2 syntax: no look-around and no back references, and linear in the text. Where it has a group
     named `value`, that group is the finding.
 
-        scan(text, recognizers=[PatternRecognizer("TICKET", r"(?i)\\bticket[ #-]*(?P<value>[0-9]{6})\\b")])
+        scan(text, recognizers=[PatternRecognizer("TICKET", r"(?i)\bticket[ #-]*(?P<value>[0-9]{6})\b")])
     """
 
     def __init__(self, kind: str, pattern: str, *, name: str | None = None) -> None:
         """Compile the pattern.
 
         Raises:
-            ConfigurationError: the kind is not an upper-case name, RE2 cannot compile the pattern, or it matches nothing
-                but the empty text.
+            ConfigurationError: the kind is not an upper-case name, RE2 cannot compile the pattern, or it matches the
+                empty text.
         """
         import re2
 
@@ -40,7 +40,7 @@ class PatternRecognizer:
         except re2.error as error:
             reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else error
             raise ConfigurationError(
-                f"RE2 cannot compile the pattern for {kind} ({reason}): write it without look-around and back references"
+                f"RE2 cannot compile the pattern for {kind} ({reason}): it has no look-around and no back references"
             ) from error
         self._group = "value" if "value" in self._pattern.groupindex else 0
         if self._pattern.fullmatch(""):

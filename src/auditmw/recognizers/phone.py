@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from auditmw.recognizers.finding import Finding
 from auditmw.recognizers.regex import Regex
-from auditmw.recognizers.surroundings import ALPHANUMERIC, WORD, comes_from, goes_on
+from auditmw.recognizers.surroundings import ALPHANUMERIC, WORD, comes_from, follows_word, goes_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,7 @@ def _is_inner(data: bytes, start: int) -> bool:
 
 def _international(data: bytes, start: int, end: int, *, check: bool) -> int:
     """The end of the number that begins with a plus, without groups that are too many, or 0."""
-    if start and data[start - 1] in WORD:
+    if follows_word(data, start):
         return 0
     while True:
         digits = _digits(data, start, end)

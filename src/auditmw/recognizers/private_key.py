@@ -16,7 +16,7 @@ _BEGIN = Regex(rb"(?i)-----BEGIN[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----")
 _END = Regex(rb"(?i)-----END[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----")
 _BODY = Regex(rb"(?:[^A-Za-z0-9+/\xfe]{0,40}[A-Za-z0-9+/=]{16,})+")
 _PUTTY = Regex(rb"PuTTY-User-Key-File-[23]: [^\xfe]*?Private-MAC: [0-9a-f]{40,64}")
-_LONGEST = 32768
+_SHORTEST, _LONGEST = 40, 32768
 
 
 class PrivateKeyRecognizer:
@@ -51,6 +51,7 @@ def _pem(data: bytes, start: int) -> tuple[int, int] | None:
     limit = min(len(data), start + _LONGEST)
     next_begin = data.find(b"-----BEGIN", begin.end(), limit)
     end = _END.search(data, begin.end(), next_begin if next_begin >= 0 else limit)
-    if end is None:
-        end = _BODY.match(data, begin.end(), limit)
-    return (start, end.end()) if end and end.end() - begin.end() >= 16 else None
+    if end is not None:
+        return (start, end.end()) if end.start() - begin.end() >= _SHORTEST else None
+    body = _BODY.match(data, begin.end(), limit)
+    return (start, body.end()) if body and body.end() - begin.end() >= _SHORTEST else None

@@ -17,7 +17,6 @@ from auditmw.recognizers.vendor_values import VENDORS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from auditmw.recognizers.keywords import Hit
     from auditmw.recognizers.view import View
 
 _RUN = re.compile(rb"[0-9A-Za-z_-]{24,}")
@@ -43,7 +42,9 @@ class MarkedTokenRecognizer:
             elif mark[0] == "~":
                 self._add(mark[1:], Regex(rest.encode(), longest=True), least, around=True)
             else:
-                self._add(mark.lower(), Regex(_literal(mark) + f"(?:{rest})".encode(), longest=True), least, around=False)
+                self._add(
+                    mark.lower(), Regex(_literal(mark) + f"(?:{rest})".encode(), longest=True), least, around=False
+                )
         self._runs = Regex(b"|".join(pattern for pattern, _ in runs), longest=True)
         self._least_of_runs = min(least for _, least in runs)
         self.keywords = tuple(self._by_keyword)
@@ -65,7 +66,8 @@ class MarkedTokenRecognizer:
                     yield Finding("SECRET", *view.span(*span))
                     break
         for start in _starts(view):
-            for begin in (start, _head(data, start, _TOKEN)) if data[start - 1 : start] == b"." else (start,):
+            joint = data[start - 1 : start]
+            for begin in (start, _head(data, start, _TOKEN + joint)) if joint in (b".", b"|") else (start,):
                 span = _at(data, self._runs, begin, self._least_of_runs)
                 if span:
                     yield Finding("SECRET", *view.span(*span))
@@ -132,25 +134,25 @@ class VendorValueRecognizer:
     def find(self, view: View) -> Iterator[Finding]:
         """Values, without their quotes."""
         data = view.data
-        for hit in view.hits(self.name):
-            if not _begins_a_word(data, hit):
+        for keyword, start, end in view.hits(self.name):
+            if not _begins_a_word(data, start):
                 continue
-            assignment = _ASSIGNMENT.match(data, hit.end, hit.end + 60)
+            assignment = _ASSIGNMENT.match(data, end, end + 60)
             if assignment is None:
                 continue
             match = _VALUE.match(data, assignment.end(), assignment.end() + 110)
             if match is None:
                 continue
             value = match.group().rstrip(b".\\")
-            if any(_fits(value, *shape) for shape in self._shapes[hit.keyword]) and not is_stand_in(value):
+            if any(_fits(value, *shape) for shape in self._shapes[keyword]) and not is_stand_in(value):
                 yield Finding("SECRET", *view.span(match.start(), match.start() + len(value)))
 
 
-def _begins_a_word(data: bytes, hit: Hit) -> bool:
-    """Whether the vendor's name is a word or a hump of a camel: no letter before it, or a lower-case one before a capital."""
-    if hit.start == 0 or data[hit.start - 1] not in LETTERS:
+def _begins_a_word(data: bytes, start: int) -> bool:
+    """Whether the vendor's name is a word or a camel's hump: no letter before it, or a small one before a capital."""
+    if start == 0 or data[start - 1] not in LETTERS:
         return True
-    first, before = data[hit.start], data[hit.start - 1]
+    first, before = data[start], data[start - 1]
     return 65 <= first <= 90 and 97 <= before <= 122
 
 
@@ -166,4 +168,4 @@ def _fits(value: bytes, characters: str, least: int, most: int) -> bool:
         return _UUID.fullmatch(value) is not None
     if not _shape(characters).fullmatch(value) or entropy(value) < 2.0:
         return False
-    return characters == "0-9" or any(48 <= byte <= 57 for byte in value)
+    return not value.isalpha()

@@ -29,6 +29,6 @@ def goes_on(data: bytes, end: int, joiners: bytes, word: frozenset[int] = ALPHAN
 
 def comes_from(data: bytes, start: int, joiners: bytes, word: frozenset[int] = ALPHANUMERIC) -> bool:
     """The same on the left side."""
-    if start == 0:
-        return False
-    return data[start - 1] in word or (data[start - 1] in joiners and start > 1 and data[start - 2] in word)
+    if follows_word(data, start, word):
+        return True
+    return start > 1 and data[start - 1] in joiners and data[start - 2] in word

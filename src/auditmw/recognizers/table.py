@@ -11,6 +11,7 @@ from auditmw.recognizers.email import EmailRecognizer
 from auditmw.recognizers.iban import IbanRecognizer
 from auditmw.recognizers.ip import IpRecognizer
 from auditmw.recognizers.keywords import Keywords
+from auditmw.recognizers.kubernetes import KubernetesSecretRecognizer
 from auditmw.recognizers.passport import PassportRecognizer
 from auditmw.recognizers.password import PasswordRecognizer
 from auditmw.recognizers.phone import PhoneRecognizer
@@ -34,6 +35,7 @@ RECOGNIZERS = (
     VendorValueRecognizer(),
     PrivateKeyRecognizer(),
     CredentialRecognizer(),
+    KubernetesSecretRecognizer(),
     PasswordRecognizer(),
 )
 KEYWORDS = Keywords(

@@ -31,7 +31,7 @@ class UrlRecognizer:
     def find(self, view: View) -> Iterator[Finding]:
         """URLs, without the punctuation of the sentence around them."""
         data = view.data
-        marks = {hit.keyword for hit in view.hits(self.name)}
+        marks = {keyword for keyword, _, _ in view.hits(self.name)}
         if b"://" in marks:
             for match in _SCHEME.finditer(data):
                 start, end = match.span()

@@ -85,6 +85,7 @@ VENDORS: tuple[tuple[str, tuple[str, ...], tuple[tuple[str, int, int], ...]], ..
     ("spotify", ("spotify",), (_of(HEX, 32),)),
     ("squarespace", ("squarespace",), (UUID,)),
     ("sumo logic", ("sumo",), (_of(ANY, 14), _of(LOWER, 64))),
+    ("telegram", ("telegram", "tg_bot"), (_of("0-9a-zA-Z:_-", 40, 52),)),
     ("together", ("together_ai", "togetherai", "together_api"), (_of(HEX, 64),)),
     ("travis", ("travis",), (_of(LOWER, 22),)),
     ("trello", ("trello",), (_of("0-9a-zA-Z-", 32), _of(HEX, 64))),

@@ -60,8 +60,8 @@ class Origin:
 class View:
     """A text folded to one byte a character, so that offsets, patterns and look-ups are the same for every script.
 
-    `text` is the original, `data` the folded bytes and `lower` the same in lower case. Recognizers that read `data` take
-    their offsets back with `span`.
+    `text` is the original, `data` the folded bytes and `lower` the same in lower case. Recognizers that read `data`
+    take their offsets back with `span`.
     """
 
     __slots__ = ("_hits", "_runs", "data", "has_digits", "lower", "origin", "text")
