@@ -1,0 +1,48 @@
+import inspect
+from pathlib import Path
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+from auditmw import AuditTrail
+from auditmw.globals import Configured
+from auditmw.testing import StandInProvider
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+@pytest.fixture
+def provider(tmp_path, monkeypatch):
+    """The snippets run as they are: the SDK finds the stand-in by its own environment variables."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("auditmw.globals._configured", Configured())
+    with StandInProvider() as running:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", running.url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "none-needed")
+        yield running
+
+
+def test_every_snippet_of_the_readme_runs_and_is_recorded(provider, capsys):
+    document = Sybil(parsers=[PythonCodeBlockParser()]).parse(README)
+    try:
+        for example in document.examples():
+            example.evaluate()
+    finally:
+        for value in document.namespace.values():
+            if isinstance(value, AuditTrail):
+                value.close()
+    with AuditTrail("sqlite:///audit.db") as trail:
+        entries = {entry.user_id: entry for entry in trail.sync.query()}
+    assert set(entries) == {"alice", "bob", "cron"}
+    assert {entry.kind for entry in entries.values()} == {"llm"}
+    assert all(entry.cost_usd for entry in entries.values())
+    assert entries["bob"].action == "support.answer"
+    assert str(entries["alice"].cost_usd) in capsys.readouterr().out
+
+
+def test_the_table_of_options_names_every_option():
+    options = set(inspect.signature(AuditTrail).parameters) - {"clock"}
+    table = README.read_text().partition("## Options of `AuditTrail`")[2]
+    missing = {option for option in options if f"`{option}`" not in table}
+    assert not missing
