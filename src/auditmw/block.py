@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
+from typing import TypeAlias
 
 from auditmw.call import Call
 from auditmw.context import Scope
@@ -11,6 +13,9 @@ from auditmw.entry import Status
 from auditmw.providers import for_answer
 from auditmw.recorder import Recorder
 
+Draft: TypeAlias = Callable[[], tuple[Recorder, Call]]
+"""Makes the call of a block when it is entered."""
+
 
 class Block:
     """`async with trail.call(...) as call:`, or `with` in sync code.
@@ -18,13 +23,13 @@ class Block:
     Set `call.response` to the provider's answer to have it read; an exception inside is recorded as the error.
     """
 
-    def __init__(self, recorder: Recorder, call: Call) -> None:
-        self._recorder = recorder
-        self._call = call
-        self._scope = Scope(parent=call)
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
 
     def __enter__(self) -> Call:
+        self._recorder, self._call = self._draft()
         self._recorder.begin(self._call)
+        self._scope = Scope(parent=self._call)
         self._scope.__enter__()
         return self._call
 
@@ -33,7 +38,9 @@ class Block:
         self._recorder.end(self._call, self._settle(error), error)
 
     async def __aenter__(self) -> Call:
+        self._recorder, self._call = self._draft()
         await self._recorder.begin_async(self._call)
+        self._scope = Scope(parent=self._call)
         self._scope.__enter__()
         return self._call
 
@@ -44,21 +51,30 @@ class Block:
         await self._recorder.end_async(self._call, self._settle(error), error)
 
     def _settle(self, error: BaseException | None) -> Status:
+        read_returned(self._call)
         if error is None:
-            read_returned(self._call)
             return "success"
         return "abandoned" if isinstance(error, GeneratorExit) else status_of(error)
 
 
 def read_returned(call: Call) -> None:
     """Read what a function returned, if it is a provider's answer and no call inside recorded it already."""
-    if call.response is None or call.children:
+    if call.run is None:  # auditing is off
         return
-    reader = call.reader or for_answer(call.response)
-    if reader is None:
+    if call.children:
+        if call.kind == "llm" and call.usage is None:
+            call.kind = "function"
         return
-    call.kind = "llm"
-    call.reader = reader
-    call.provider = call.provider or reader.name
-    reader.read_response(call, call.response)
-    call.model = call.model or call.response_model
+    if call.response is None:
+        return
+    try:
+        reader = call.reader or for_answer(call.response)
+        if reader is None:
+            return
+        call.kind = "llm"
+        call.reader = reader
+        call.provider = call.provider or reader.name
+        reader.read_response(call, call.response)
+        call.model = call.model or call.response_model
+    except Exception as error:  # a foreign object may raise anything when it is looked at
+        call.run.count("reading what was returned", error)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from auditmw.entry import Cost, Kind, Status, Usage
+from auditmw.entry import KINDS, Cost, Kind, Status, Usage
+from auditmw.errors import ConfigurationError
 
 
 class Call(msgspec.Struct, kw_only=True, weakref=True, eq=False):
@@ -79,6 +80,8 @@ class Call(msgspec.Struct, kw_only=True, weakref=True, eq=False):
     parent: Call | None = None
     children: int = 0
     """How many calls inside were recorded as `llm`: tokens and cost are counted there, once."""
+    ended_ns: int | None = None
+    """Monotonic nanoseconds when the attempt ended."""
     first_chunk_ns: int | None = None
     """Monotonic nanoseconds when the first chunk of a stream passed."""
     chunks: list[bytes] = msgspec.field(default_factory=list)
@@ -97,6 +100,9 @@ class Call(msgspec.Struct, kw_only=True, weakref=True, eq=False):
     run: Any = None
     """The suspended middlewares of this attempt (`auditmw.pipeline.Run`)."""
 
+    def __post_init__(self) -> None:
+        self.metadata = dict(self.metadata)  # middlewares write into it, and may not write into the caller's
+
     def on_chunk(self, function: Callable[[Any], Any]) -> None:
         """Have `function` see each chunk of a stream, or the whole answer, before the caller does.
 
@@ -111,3 +117,21 @@ class Call(msgspec.Struct, kw_only=True, weakref=True, eq=False):
     def before_seal(self, function: Callable[[Call], object]) -> None:
         """Run `function(call)` when all second halves are done, before the entry is sealed."""
         self.seal_hooks = [*(self.seal_hooks or ()), function]
+
+
+SETTABLE: Final = frozenset(Call.__struct_fields__[Call.__struct_fields__.index("call_id") :]) - frozenset(
+    Call.__struct_fields__[Call.__struct_fields__.index("parent") :]
+) | {"reader"}
+"""What may be given when a call is made by hand or a function is decorated."""
+
+
+def require_fields(fields: dict[str, Any], what: str) -> None:
+    """Refuse, where the mistake is made, a field that no call has."""
+    if unknown := fields.keys() - SETTABLE:
+        raise ConfigurationError(
+            f"{what} knows no {', '.join(sorted(unknown))}: a call has {', '.join(sorted(SETTABLE))}"
+        )
+    if (kind := fields.get("kind")) is not None and kind not in KINDS:
+        raise ConfigurationError(f"kind is {kind!r}: use one of {', '.join(KINDS)}")
+    if not isinstance(fields.get("metadata") or {}, dict):
+        raise ConfigurationError(f"metadata is {fields['metadata']!r}: give a dict")

@@ -12,19 +12,19 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
-from auditmw.block import Block, read_returned
-from auditmw.call import Call
+from auditmw.block import Block, Draft, read_returned
+from auditmw.call import Call, require_fields
 from auditmw.context import Scope
 from auditmw.endings import ReaderTask, status_of
 from auditmw.entry import Status
 from auditmw.errors import ConfigurationError
 from auditmw.pipeline import Form
 from auditmw.recorder import Recorder
+from auditmw.stepping import unhooked
 
 P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
-Draft = Callable[[], tuple[Recorder, Call]]
 
 
 class Source(Protocol):
@@ -53,6 +53,7 @@ def decorate(function: F, source: Source, action: str | None, fields: dict[str, 
     if inspect.isclass(function) or not callable(function):
         raise ConfigurationError(f"@audited goes on a function, not on {function!r}: decorate what makes the call")
     name = getattr(function, "__qualname__", type(function).__qualname__).rpartition("<locals>.")[2]
+    require_fields(fields, "@audited")
     fields = {"kind": "function", "action": action or name, **fields}
 
     def draft() -> tuple[Recorder, Call]:
@@ -78,7 +79,7 @@ def decorate(function: F, source: Source, action: str | None, fields: dict[str, 
 
 def _plain(function: Callable[P, R], draft: Draft) -> Callable[P, R]:
     def audited(*args: P.args, **kwargs: P.kwargs) -> R:
-        with Block(*draft()) as call:
+        with Block(draft) as call:
             return _answered(call, function(*args, **kwargs))
 
     return audited
@@ -86,7 +87,7 @@ def _plain(function: Callable[P, R], draft: Draft) -> Callable[P, R]:
 
 def _coroutine(function: Callable[P, Coroutine[Any, Any, R]], draft: Draft) -> Callable[P, Coroutine[Any, Any, R]]:
     async def audited(*args: P.args, **kwargs: P.kwargs) -> R:
-        async with Block(*draft()) as call:
+        async with Block(draft) as call:
             return _answered(call, await function(*args, **kwargs))
 
     return audited
@@ -136,12 +137,13 @@ def _async_generator(function: Callable[P, AsyncGenerator[Any, Any]], draft: Dra
     async def audited(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Any, Any]:
         recorder, call = draft()
         await recorder.begin_async(call)
+        collected = _Collected(recorder, call)
         scope = Scope(parent=call).bind()
-        steps = scope.run(function, *args, **kwargs)
         reader = ReaderTask()
-        step: Callable[[Any], Any] = steps.asend
-        sent: Any = None
         try:
+            steps = scope.run(function, *args, **kwargs)
+            step: Callable[[Any], Any] = lambda _: unhooked(steps)  # noqa: E731  (this generator closes that one)
+            sent: Any = None
             while True:
                 try:
                     item = await scope.within(step(sent))
@@ -161,8 +163,20 @@ def _async_generator(function: Callable[P, AsyncGenerator[Any, Any]], draft: Dra
             await recorder.end_async(call, status_of(error), error)
             raise
         await recorder.end_async(call, "success")
+        del collected
 
     return audited
+
+
+class _Collected:
+    """Notices that a generator was garbage when no loop was left to close it."""
+
+    def __init__(self, recorder: Recorder, call: Call) -> None:
+        self._recorder = recorder
+        self._call = call
+
+    def __del__(self) -> None:
+        self._recorder.drop(self._call)
 
 
 def _closed(reader: ReaderTask) -> Status:
@@ -170,19 +184,12 @@ def _closed(reader: ReaderTask) -> Status:
 
 
 def _answered(call: Call, answer: R) -> R:
-    seen: Any = answer
-    for hook in call.chunk_hooks or ():
-        replaced = hook(seen)
-        seen = seen if replaced is None else replaced
-    call.response = seen
-    return cast("R", seen)
+    call.response = call.run.pass_on(answer) if call.chunk_hooks else answer
+    return cast("R", call.response)
 
 
 def _passed(call: Call, item: Any, recorder: Recorder) -> Any:
     if call.first_chunk_ns is None:
         call.first_chunk_ns = recorder.clock.monotonic_ns()
         call.stream = True
-    for hook in call.chunk_hooks or ():
-        replaced = hook(item)
-        item = item if replaced is None else replaced
-    return item
+    return call.run.pass_on(item) if call.chunk_hooks else item

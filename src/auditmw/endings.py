@@ -23,22 +23,20 @@ class ReaderTask:
 
     def __init__(self) -> None:
         self._handled = sys.exception()
-        try:
-            task = asyncio.current_task()
-        except RuntimeError:  # trio, or no loop at all
-            task = None
-        self._task: weakref.ref[asyncio.Task[Any]] | None = None if task is None else weakref.ref(task)
-        self._cancelling = 0 if task is None else task.cancelling()
+        task = _current_task()
+        self._task: weakref.ref[Any] | None = None if task is None else weakref.ref(task)
+        self._cancelling = task.cancelling() if isinstance(task, asyncio.Task) else 0
 
     def is_being_cancelled(self) -> bool:
         """Whether a cancellation is under way; ask first thing when the stream is closed, before any await."""
         error = sys.exception()
         if error is not None and error is not self._handled and _is_cancellation(error):
             return True
-        if self._task is not None:
-            task = self._task()
-            return task is not None and (task.cancelled() or task.cancelling() > self._cancelling)
-        return _trio_scope_is_cancelled()
+        task = None if self._task is None else self._task()
+        if isinstance(task, asyncio.Task):
+            return task.cancelled() or task.cancelling() > self._cancelling
+        # trio closes what was dropped in a task of its own, which is always being cancelled
+        return task is not None and task is _current_task() and _trio_scope_is_cancelled()
 
 
 def _is_cancellation(error: BaseException | None) -> bool:
@@ -49,11 +47,17 @@ def _is_cancellation(error: BaseException | None) -> bool:
     return isinstance(error, BaseException) and not isinstance(error, Exception)
 
 
-def _trio_scope_is_cancelled() -> bool:
-    trio = sys.modules.get("trio")
-    if trio is None:
-        return False
+def _current_task() -> Any:
+    """The running task, asyncio's or trio's; None where there is none."""
     try:
-        return bool(trio.current_effective_deadline() == float("-inf"))
-    except RuntimeError:  # not inside a trio task
-        return False
+        return asyncio.current_task()
+    except RuntimeError:
+        trio = sys.modules.get("trio")
+    try:
+        return None if trio is None else trio.lowlevel.current_task()
+    except RuntimeError:
+        return None
+
+
+def _trio_scope_is_cancelled() -> bool:
+    return bool(sys.modules["trio"].current_effective_deadline() == float("-inf"))

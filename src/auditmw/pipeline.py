@@ -241,7 +241,7 @@ class Run:
                 self.count(_name(hook), error)
 
     def pass_on(self, item: Any) -> Any:
-        """A chunk or answer as the caller gets it, when every `on_chunk` function has seen it; their errors are counted."""
+        """A chunk or answer as the caller gets it: every `on_chunk` function has seen it, their errors are counted."""
         for hook in self.call.chunk_hooks or ():
             try:
                 replaced = hook(item)

@@ -5,7 +5,6 @@ Every entry point (clients, the decorator, blocks by hand, ASGI) takes this way;
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Protocol
 
 import anyio
@@ -14,11 +13,11 @@ from uuid_utils import uuid7
 from auditmw.call import Call
 from auditmw.clock import Clock, SystemClock
 from auditmw.context import Binding, current_binding, note_request_id
-from auditmw.diagnostics import report
+from auditmw.detached import finish_on_loop
 from auditmw.endings import status_of
-from auditmw.entry import Status
+from auditmw.entry import Status, Usage
 from auditmw.pipeline import OFFLOAD_ABOVE, Pipeline, Run
-from auditmw.reading import read_answer
+from auditmw.reading import FIRST_HTTP_ERROR, read_answer
 
 MAX_ERROR_MESSAGE = 1000
 SECOND_HALF_SECONDS = 5.0
@@ -111,6 +110,7 @@ class Recorder:
             self._live.remove(call)
         except KeyError:
             return False
+        call.ended_ns = call.ended_ns or self.clock.monotonic_ns()
         return True
 
     def end(self, call: Call, status: Status, error: BaseException | None = None) -> None:
@@ -145,6 +145,7 @@ class Recorder:
     def drop(self, call: Call, status: Status = "abandoned") -> None:
         """A finalizer found the call's stream dropped: only queue it, the writer's thread does the rest."""
         if call in self._live:
+            call.ended_ns = self.clock.monotonic_ns()
             self._intake.defer(call, status)
 
     def finish_dropped(self, call: Call, status: Status) -> None:
@@ -153,16 +154,8 @@ class Recorder:
             return
         read_answer(call)
         _note_end(call, status, None)
-        loop = call.run.loop
-        if loop is not None and loop.is_running():
-            done = asyncio.run_coroutine_threadsafe(call.run.second_halves_async(), loop)
-            try:
-                done.result(SECOND_HALF_SECONDS)
-            except Exception as error:  # the loop went away or does not answer
-                done.cancel()
-                report("auditmw.second_half_skipped", error=repr(error))
-                call.run.second_halves_detached()
-            return
+        if call.run.loop is not None:
+            finish_on_loop(call.run, call.run.loop, SECOND_HALF_SECONDS)
         call.run.second_halves_detached()
 
     def interrupt_all(self) -> int:
@@ -219,16 +212,23 @@ def _fill(call: Call, binding: Binding) -> None:
     call.span_id = call.span_id or binding.span_id
     if binding.metadata:
         call.metadata = {**binding.metadata, **call.metadata}
-    if call.parent is None and binding.parent is not None:
+    if call.parent is None and binding.parent is not None and binding.parent.request_id:
         call.parent = binding.parent
         call.parent_id = binding.parent.request_id
     note_request_id(binding, call.request_id)
+
+
+def _may_be_billed(call: Call) -> bool:
+    """Whether the attempt may have generated something that nobody has seen the counts of."""
+    return call.status not in {"success", "blocked"} and (call.http_status or 0) < FIRST_HTTP_ERROR
 
 
 def _note_end(call: Call, status: Status, error: BaseException | None) -> None:
     """Settle the status: what the answer said comes first, then how it ended; keep the error's type and message."""
     call.status = call.status or status
     call.error = error
+    if call.usage is None and call.kind == "llm" and _may_be_billed(call):
+        call.usage = Usage(complete=False)
     if call.parent is not None and (call.kind == "llm" or call.children):
         call.parent.children += 1
     if error is None or call.status == "success":

@@ -1,8 +1,9 @@
-"""Awaiting something inside a context that is not the task's own."""
+"""Awaiting something inside a context that is not the task's own, or without the loop looking after it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Generator
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Generator
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -37,3 +38,13 @@ class in_context(Awaitable[T]):  # noqa: N801  (used as a function)
                         wanted = run(steps.throw, error)
                     except StopIteration as stop:
                         return stop.value  # type: ignore[no-any-return]  # as above
+
+
+def unhooked(generator: AsyncGenerator[T, Any]) -> Awaitable[T]:
+    """The first step of an async generator that the loop shall not close at its shutdown: whoever steps it does."""
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return generator.__anext__()
+    finally:
+        sys.set_asyncgen_hooks(*hooks)

@@ -16,6 +16,7 @@ import anyio
 
 from auditmw import exits
 from auditmw.block import Block
+from auditmw.call import require_fields
 from auditmw.clock import Clock, SystemClock
 from auditmw.context import Scope
 from auditmw.decorator import decorate
@@ -95,8 +96,7 @@ class AuditTrail:
             clock=self.clock,
             start_writer=self._start_writer,
         )
-        bound = [m.bind(self) if hasattr(m, "bind") else m for m in (default_pipeline() if pipeline is None else pipeline)]
-        self.pipeline = Pipeline(bound)
+        self.pipeline = Pipeline(default_pipeline() if pipeline is None else pipeline, self)
         self._recorder = Recorder(self.pipeline, self.sink, self.clock, {"app": app, "app_version": app_version})
         self._writer = Writer(
             self.sink,
@@ -135,6 +135,28 @@ class AuditTrail:
 
         return AnthropicMiddleware(self._recorder, self._index())
 
+    def http_client(self, **options: Any) -> Any:
+        """An HTTP client whose every call is recorded: `openai.AsyncOpenAI(http_client=trail.http_client())`.
+
+        Takes the options of `httpx2.AsyncClient`; the SDK's defaults hold. For sync clients: `trail.sync.http_client()`.
+
+        Raises:
+            MissingExtra: the OpenAI SDK is not installed.
+        """
+        from auditmw.clients.openai import async_http_client
+
+        return async_http_client(self._recorder, self._index(), **options)
+
+    def sync_http_client(self, **options: Any) -> Any:
+        """The same for a sync client, as `trail.sync.http_client` gives it.
+
+        Raises:
+            PipelineError: a middleware of the trail is async.
+        """
+        from auditmw.clients.openai import http_client
+
+        return http_client(self._recorder, self._index(), **options)
+
     def request_id(self, answer: object) -> str | None:
         """The id of the entry of an answer that a wrapped client gave, or of its error; None if it is unknown."""
         found: str | None = self._index().find(answer)
@@ -161,7 +183,8 @@ class AuditTrail:
 
     def call(self, *, action: str | None = None, **fields: Any) -> Block:
         """Record a block by hand: `async with trail.call(action=..., model=...) as call:`, or `with` in sync code."""
-        return Block(self._recorder, self._recorder.draft(**{"kind": "llm", "action": action, **fields}))
+        require_fields(fields, "trail.call()")
+        return Block(lambda: (self._recorder, self._recorder.draft(**{"kind": "llm", "action": action, **fields})))
 
     def context(self, **values: Any) -> Scope:
         """Bind who is calling to the running task: `with trail.context(user_id="alice", session_id="s1") as ctx:`.

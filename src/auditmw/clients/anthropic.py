@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
+from contextlib import suppress
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import anthropic
 import httpx2
@@ -12,7 +14,7 @@ import httpx2
 from auditmw.call import Call
 from auditmw.clients.answers import AnswerIndex
 from auditmw.clients.batches import expand_batch_results
-from auditmw.clients.bodies import AsyncRecordedBody, RecordedBody
+from auditmw.clients.bodies import AsyncRecordedBody, RecordedBody, status_at_end
 from auditmw.clients.replacing import replace_body
 from auditmw.endings import status_of
 from auditmw.errors import ConfigurationError
@@ -77,7 +79,8 @@ class AnthropicMiddleware(anthropic.Middleware):
             response = await call_next(self._as_sent(request, call))
             http: httpx2.Response = response.http_response
             if http.is_error and not http.is_closed:
-                await http.aread()  # the body of a retried attempt is never read otherwise, and holds the error's type
+                with suppress(httpx2.HTTPError):  # without an audit nobody would have read it, nor failed here
+                    await http.aread()  # the body of a retried attempt is read nowhere else, and holds the error's type
         except BaseException as error:
             self._note_retry(request, call)
             self._answers.add(error, call)
@@ -85,10 +88,9 @@ class AnthropicMiddleware(anthropic.Middleware):
             raise
         self._note_response(request, call, http)
         if http.is_closed or http.is_stream_consumed:
-            call.chunks.append(http.content)
-            await self._recorder.end_async(call, "success")
-            self._answers.add_ids(call)
-            return replace_body(response, call)
+            _note_whole(call, http)
+            await self._recorder.end_async(call, status_at_end(call))
+            return self._whole(response, call)
         http.stream = AsyncRecordedBody(http.stream, call, self._recorder)  # type: ignore[arg-type]  # async by its client
         return response
 
@@ -102,7 +104,8 @@ class AnthropicMiddleware(anthropic.Middleware):
             response = call_next(self._as_sent(request, call))
             http: httpx2.Response = response.http_response
             if http.is_error and not http.is_closed:
-                http.read()
+                with suppress(httpx2.HTTPError):  # as above
+                    http.read()
         except BaseException as error:
             self._note_retry(request, call)
             self._answers.add(error, call)
@@ -110,15 +113,14 @@ class AnthropicMiddleware(anthropic.Middleware):
             raise
         self._note_response(request, call, http)
         if http.is_closed or http.is_stream_consumed:
-            call.chunks.append(http.content)
-            self._recorder.end(call, "success")
-            self._answers.add_ids(call)
-            return replace_body(response, call)
+            _note_whole(call, http)
+            self._recorder.end(call, status_at_end(call))
+            return self._whole(response, call)
         http.stream = RecordedBody(http.stream, call, self._recorder)  # type: ignore[arg-type]  # sync by its client
         return response
 
     def _draft(self, request: anthropic.APIRequest) -> Call | None:
-        path = request.url.partition("?")[0]
+        path = urlsplit(request.url).path
         if path.startswith(f"{MESSAGES}/batches/") and path.endswith("/results"):
             call = self._recorder.draft(kind="request", provider=reader.name, action="batches.results")
             call.before_seal(lambda call: expand_batch_results(call, path, self._recorder))
@@ -150,6 +152,12 @@ class AnthropicMiddleware(anthropic.Middleware):
         while len(self._retried) > RETRIES_REMEMBERED:
             self._retried.popitem(last=False)
 
+    def _whole(self, response: Any, call: Call) -> Any:
+        self._answers.add_ids(call)
+        replaced = replace_body(response, call)
+        self._answers.add(replaced.http_response, call)
+        return replaced
+
     def _note_response(self, request: anthropic.APIRequest, call: Call, http: httpx2.Response) -> None:
         headers = http.headers
         call.http_status = http.status_code
@@ -160,6 +168,13 @@ class AnthropicMiddleware(anthropic.Middleware):
         if http.is_error:
             self._note_retry(request, call)
         self._answers.add(http, call)
+
+
+def _note_whole(call: Call, http: httpx2.Response) -> None:
+    """Keep a body that the SDK has read, and unpacked."""
+    call.content_encoding = None
+    with suppress(httpx2.ResponseNotRead):  # cut off while it was read
+        call.chunks.append(http.content)
 
 
 def _has_request(http: httpx2.Response) -> bool:

@@ -12,16 +12,20 @@ import httpx2
 
 from auditmw.call import Call
 from auditmw.endings import ReaderTask, status_of
+from auditmw.entry import Status
 from auditmw.recorder import Recorder
 
 
 def _pass(call: Call, chunk: bytes, recorder: Recorder) -> bytes:
     if call.first_chunk_ns is None:
         call.first_chunk_ns = recorder.clock.monotonic_ns()
-    for hook in call.chunk_hooks or ():
-        replaced = hook(chunk)
-        chunk = chunk if replaced is None else replaced
-    return chunk
+    passed: bytes = call.run.pass_on(chunk) if call.chunk_hooks else chunk
+    return passed
+
+
+def status_at_end(call: Call) -> Status:
+    """How an answer ended that was read to its end: one with a reader tells by its content if it is whole."""
+    return "success" if call.reader is None else "incomplete"
 
 
 class AsyncRecordedBody(httpx2.AsyncByteStream):
@@ -50,7 +54,7 @@ class AsyncRecordedBody(httpx2.AsyncByteStream):
         try:
             chunk = await self._iterator.__anext__()
         except StopAsyncIteration:
-            await self._recorder.end_async(self._call, "incomplete")
+            await self._recorder.end_async(self._call, status_at_end(self._call))
             raise
         except BaseException as error:
             await self._recorder.end_async(self._call, status_of(error), error)
@@ -100,7 +104,7 @@ class RecordedBody(httpx2.SyncByteStream):
         try:
             chunk = next(self._iterator)
         except StopIteration:
-            self._recorder.end(self._call, "incomplete")
+            self._recorder.end(self._call, status_at_end(self._call))
             raise
         except BaseException as error:
             self._recorder.end(self._call, status_of(error), error)

@@ -15,18 +15,14 @@ def replace_body(response: Any, call: Call) -> Any:
     if not call.chunk_hooks or call.status != "success":
         return response
     body = msgspec.json.decode(response.http_response.content)
-    changed = False
-    for hook in call.chunk_hooks:
-        replaced = hook(body)
-        if replaced is not None:
-            body, changed = replaced, True
-    if changed:
+    replaced = call.run.pass_on(body)
+    if replaced is not body:
         original: httpx2.Response = response.http_response
         headers = [(k, v) for k, v in original.headers.items() if k not in {"content-length", "content-encoding"}]
         response.http_response = httpx2.Response(
             original.status_code,
             headers=headers,
-            content=msgspec.json.encode(body),
+            content=msgspec.json.encode(replaced),
             request=original.request,
             extensions=original.extensions,
         )

@@ -31,7 +31,7 @@ class Timer:
 
         call.before_send(restart)
         yield
-        ended = self._clock.monotonic_ns()
-        call.latency_us = (ended - started) // 1000
+        ended = call.ended_ns or self._clock.monotonic_ns()
+        call.latency_us = max(0, ended - started) // 1000
         if call.first_chunk_ns is not None:
             call.ttft_us = max(0, call.first_chunk_ns - started) // 1000

@@ -1,0 +1,86 @@
+"""A provider, a trail in memory and clients for both; and the table of endings, printed after the tests."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import anthropic
+import openai
+import pytest
+
+from auditmw import AuditEntry, AuditTrail
+from auditmw.testing import StandInProvider
+
+ENDINGS = pytest.StashKey[dict[tuple[str, str], dict[str, str]]]()
+
+
+@pytest.fixture
+def provider() -> Iterator[StandInProvider]:
+    with StandInProvider() as running:
+        yield running
+
+
+@pytest.fixture
+def trail() -> Iterator[AuditTrail]:
+    with AuditTrail("memory://") as running:
+        yield running
+
+
+@pytest.fixture
+def client(provider: StandInProvider, trail: AuditTrail) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(api_key="test", base_url=provider.url, max_retries=0) as plain:
+        yield trail.wrap(plain)
+
+
+@pytest.fixture
+async def async_client(provider: StandInProvider, trail: AuditTrail):
+    async with anthropic.AsyncAnthropic(api_key="test", base_url=provider.url, max_retries=0) as plain:
+        yield trail.wrap(plain)
+
+
+@pytest.fixture
+def gpt(provider: StandInProvider, trail: AuditTrail) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(api_key="test", base_url=provider.openai_url, max_retries=0) as plain:
+        yield trail.wrap(plain)
+
+
+@pytest.fixture
+async def async_gpt(provider: StandInProvider, trail: AuditTrail):
+    async with openai.AsyncOpenAI(api_key="test", base_url=provider.openai_url, max_retries=0) as plain:
+        yield trail.wrap(plain)
+
+
+@pytest.fixture
+def stored(trail: AuditTrail):
+    """All entries that are stored once the writer has caught up."""
+
+    def query(**wanted: object) -> list[AuditEntry]:
+        trail.sync.flush(10)
+        return list(trail.sync.query(**wanted))
+
+    return query
+
+
+@pytest.fixture
+def note_ending(request: pytest.FixtureRequest):
+    """Add a cell to the table of endings."""
+
+    def note(runtime: str, way: str, ending: str, entry: AuditEntry) -> None:
+        table = request.config.stash.setdefault(ENDINGS, defaultdict(dict))
+        table[runtime, way][ending] = entry.status + ("" if entry.usage_complete else " *")
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    table = config.stash.get(ENDINGS, {})
+    if not table:
+        return
+    endings = list(dict.fromkeys(ending for row in table.values() for ending in row))
+    width = max(map(len, endings)) + 1
+    terminalreporter.section("how an attempt ends (* the final counts were not seen)")
+    terminalreporter.line(" " * 27 + "".join(ending.ljust(width) for ending in endings))
+    for (runtime, way), row in sorted(table.items()):
+        cells = "".join(row.get(ending, "-").ljust(width) for ending in endings)
+        terminalreporter.line(f"{runtime:<8}{way:<19}{cells}")
