@@ -109,11 +109,6 @@ async def test_a_directory_that_cannot_be_made_is_one_clear_error(tmp_path):
         await JsonlStore(str(tmp_path / "missing")).open(read_only=True)
 
 
-async def test_checkpoints_lie_beside_the_settings(store, folder):
-    await store.add_checkpoint(3, "three")
+async def test_settings_lie_in_a_file_of_their_own(store, folder):
     await store.set_setting("a", 1)
-    assert json.loads((folder / "settings.json").read_text()) == {
-        "settings": {"a": 1},
-        "key_id": None,
-        "checkpoints": [[3, "three"]],
-    }
+    assert json.loads((folder / "settings.json").read_text()) == {"settings": {"a": 1}, "key_id": None}

@@ -309,8 +309,8 @@ def test_a_url_is_split_into_what_the_driver_takes_and_what_may_be_shown():
 
 
 async def test_checkpoints_are_kept_in_their_order(store, db):
-    await store.add_checkpoint(3, "three")
-    await store.add_checkpoint(2, "two")
+    await store.heads.add(3, "three")
+    await store.heads.add(2, "two")
     rows = await db.fetch("SELECT size, note FROM audit_checkpoints ORDER BY id")
     assert [tuple(row) for row in rows] == [(3, "three"), (2, "two")]
 

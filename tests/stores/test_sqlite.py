@@ -12,7 +12,7 @@ from auditmw.errors import ConfigurationError, SchemaMismatch, StoreError, Store
 from auditmw.log.leaf import leaf_hash
 from auditmw.log.merkle import Frontier, split_hashes
 from auditmw.log.tiles import Tile
-from auditmw.stores import sqlite, sqlite_connection
+from auditmw.stores import sqlite, sqlite_connection, sqlite_heads
 from auditmw.stores.columns import COLUMNS, REQUIRED
 from auditmw.stores.sqlite import SqliteStore
 
@@ -76,8 +76,8 @@ async def test_the_tree_grows_with_the_entries(store, path, make_batch):
 
 
 async def test_checkpoints_are_kept_in_their_order(store, path):
-    await store.add_checkpoint(3, "three")
-    await store.add_checkpoint(2, "two")
+    await store.heads.add(3, "three")
+    await store.heads.add(2, "two")
     assert ask(path, "SELECT size, note FROM audit_checkpoints ORDER BY id") == [(3, "three"), (2, "two")]
 
 
@@ -175,7 +175,7 @@ async def test_a_json_column_that_was_changed_is_named(store, path, read, make_b
         (sqlite._BOUNDS.replace("?", "5"), "COVERING INDEX audit_entries_timestamp"),
         ("SELECT * FROM llm_audit_log WHERE request_id = 'r'", "later USING INDEX audit_entries_later_attempt"),
         ("SELECT sum(cost_usd) FROM llm_audit_log", "first USING INDEX audit_entries_request_id"),
-        (sqlite._LEAF_HASHES.replace("?", "5"), "audit_batches USING INTEGER PRIMARY KEY"),
+        (sqlite_heads._LEAF_HASHES.replace("?", "5"), "audit_batches USING INTEGER PRIMARY KEY"),
     ],
 )
 async def test_each_index_serves_a_question(store, path, sql, index):

@@ -23,11 +23,12 @@ from auditmw.stores import path_of
 from auditmw.stores.columns import Leaf, make_leaves, to_entry
 from auditmw.stores.filters import matcher
 from auditmw.stores.growth import FIRST_SEQ, already_stored, stored_at
+from auditmw.stores.heads import Heads
 from auditmw.stores.lines import complete_size, lines_backwards, lines_forwards
 from auditmw.stores.protocol import Batch, Filter
 
 _EVIDENCE: Final = ("salts", "leaf")
-_NO_CHOICES: Final[dict[str, Any]] = {"settings": {}, "key_id": None, "checkpoints": []}
+_NO_CHOICES: Final = b'{"settings":{},"key_id":null}'
 
 
 class JsonlStore:
@@ -40,6 +41,7 @@ class JsonlStore:
         self._last_seqs: dict[str, int] = {}
         self._size = 0
         self._stored_at_us = 0
+        self.heads: Heads | None = None
 
     @classmethod
     def from_url(cls, url: str) -> Self:
@@ -101,11 +103,6 @@ class JsonlStore:
         elif choices["key_id"] != key_id:
             raise KeyMismatch
 
-    async def add_checkpoint(self, size: int, note: str) -> None:
-        """Keep a signed head."""
-        choices = self._choices()
-        self._choose({**choices, "checkpoints": [*choices["checkpoints"], [size, note]]})
-
     async def close(self) -> None:
         """Let another process write."""
         if self._lock is not None:
@@ -142,8 +139,8 @@ class JsonlStore:
     def _choices(self) -> dict[str, Any]:
         path = self._directory / "settings.json"
         with self._explained():
-            choices = msgspec.json.decode(path.read_bytes()) if path.exists() else dict(_NO_CHOICES)
-        return dict(choices)
+            choices: dict[str, Any] = msgspec.json.decode(path.read_bytes() if path.exists() else _NO_CHOICES)
+        return choices
 
     def _choose(self, choices: dict[str, Any]) -> None:
         path = self._directory / "settings.json"

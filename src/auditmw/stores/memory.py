@@ -12,6 +12,7 @@ from auditmw.errors import ConfigurationError, KeyMismatch
 from auditmw.stores.columns import Leaf, make_leaves, to_entry
 from auditmw.stores.filters import matcher
 from auditmw.stores.growth import FIRST_SEQ, already_stored, stored_at
+from auditmw.stores.heads import Heads
 from auditmw.stores.protocol import Batch, Filter
 
 
@@ -25,7 +26,7 @@ class MemoryStore:
         self._stored_at_us = 0
         self._settings: dict[str, Any] = {}
         self._key_id: str | None = None
-        self._checkpoints: list[tuple[int, str]] = []
+        self.heads: Heads | None = None
 
     @classmethod
     def from_url(cls, url: str) -> Self:
@@ -67,10 +68,6 @@ class MemoryStore:
         self._key_id = self._key_id or key_id
         if self._key_id != key_id:
             raise KeyMismatch
-
-    async def add_checkpoint(self, size: int, note: str) -> None:
-        """Keep a signed head."""
-        self._checkpoints.append((size, note))
 
     async def close(self) -> None:
         """Nothing to do: the entries stay."""

@@ -22,6 +22,7 @@ from auditmw.stores.columns import COLUMNS, WRITER, Leaf, make_leaves, places_of
 from auditmw.stores.filters import Condition, conditions
 from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, tile_start
 from auditmw.stores.postgres_connection import WRITE_SECONDS, PostgresUrl, explained
+from auditmw.stores.postgres_heads import PostgresHeads
 from auditmw.stores.postgres_rows import (
     ENTRIES,
     LEAF_INDEX,
@@ -64,6 +65,7 @@ class PostgresStore:
         self._url = url
         self._writer: asyncpg.Connection | None = None
         self._may_read = self._may_write = False
+        self.heads: PostgresHeads | None = PostgresHeads(self._connection)
 
     @classmethod
     def from_url(cls, url: str) -> Self:
@@ -121,11 +123,6 @@ class PostgresStore:
             await db.execute("UPDATE audit_trail SET key_id = $1 WHERE key_id IS NULL", key_id)
             if await db.fetchval("SELECT key_id FROM audit_trail") != key_id:
                 raise KeyMismatch
-
-    async def add_checkpoint(self, size: int, note: str) -> None:
-        """Keep a signed head."""
-        async with self._connection() as db:
-            await db.execute("INSERT INTO audit_checkpoints (size, note) VALUES ($1, $2)", size, note)
 
     async def close(self) -> None:
         """Close the connection that writes."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from auditmw.entry import AuditEntry
+from auditmw.stores.heads import Heads
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -51,6 +52,9 @@ class Store(Protocol):
     A writer's sequence begins at 1.
     """
 
+    heads: Heads | None
+    """The heads of its tree; None in a store that keeps leaves alone."""
+
     async def open(self, *, read_only: bool = False) -> None:
         """Connect; migrate where this connection may. `read_only` creates, migrates and writes nothing.
 
@@ -88,9 +92,6 @@ class Store(Protocol):
         Raises:
             KeyMismatch: the trail is bound to another key.
         """
-
-    async def add_checkpoint(self, size: int, note: str) -> None:
-        """Keep a signed head of the tree of this size."""
 
     async def close(self) -> None:
         """Let go of connections and files; afterwards `open` works again."""

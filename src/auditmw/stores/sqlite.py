@@ -18,10 +18,11 @@ from auditmw.log.merkle import Frontier
 from auditmw.stores import path_of
 from auditmw.stores.columns import COLUMNS, WRITER, Leaf, make_leaves, places_of, to_entry
 from auditmw.stores.filters import Condition, conditions
-from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, slice_hashes, stored_at, tile_start
+from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, stored_at, tile_start
 from auditmw.stores.migrate import pending
 from auditmw.stores.protocol import Batch, Filter
 from auditmw.stores.sqlite_connection import connect, explained, fetch, migrate, schema_version
+from auditmw.stores.sqlite_heads import SqliteHeads, leaf_hashes
 
 PAGE: Final = 500
 
@@ -38,11 +39,6 @@ _HEAD: Final = """
     SELECT t.size, t.frontier, t.stored_at_us, w.id, w.last_seq
     FROM audit_trail AS t LEFT JOIN audit_writers AS w ON w.writer = ?
 """
-_LEAF_HASHES: Final = """
-    SELECT first_leaf, leaf_hashes FROM audit_batches
-    WHERE first_leaf >= (SELECT max(first_leaf) FROM audit_batches WHERE first_leaf <= ?) AND first_leaf < ?
-    ORDER BY first_leaf
-"""
 _BOUNDS: Final = (
     "SELECT min(leaf_index), max(leaf_index) FROM audit_entries WHERE timestamp_us >= ? AND timestamp_us < ?"
 )
@@ -56,6 +52,7 @@ class SqliteStore:
         self._clock = clock or SystemClock()
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
+        self.heads: SqliteHeads | None = SqliteHeads(self._transaction, self._clock)
 
     @classmethod
     def from_url(cls, url: str) -> Self:
@@ -103,7 +100,7 @@ class SqliteStore:
             rows = [_written(leaf, size + place, writer_id) for place, leaf in enumerate(leaves)]
             await db.executemany(_INSERT, rows)
             hashes = [leaf.hash for leaf in leaves]
-            partial = await _leaf_hashes(db, tile_start(size), size) if fills_tile(size, len(hashes)) else b""
+            partial = await leaf_hashes(db, tile_start(size), size) if fills_tile(size, len(hashes)) else b""
             grown = grow(Frontier.from_bytes(frontier), hashes, partial)
             await db.execute(
                 "INSERT INTO audit_batches VALUES (?, ?, ?, ?, ?)",
@@ -155,11 +152,6 @@ class SqliteStore:
         if bound != key_id:
             raise KeyMismatch
 
-    async def add_checkpoint(self, size: int, note: str) -> None:
-        """Keep a signed head."""
-        async with self._transaction() as db:
-            await db.execute("INSERT INTO audit_checkpoints (size, note) VALUES (?, ?)", (size, note))
-
     async def close(self) -> None:
         """Close both connections; their threads end with them."""
         for connection in (self._writer, self._reader):
@@ -199,10 +191,6 @@ class SqliteStore:
         if self._reader is None:
             raise StoreError("this store is not open: await open() first")
         return self._reader
-
-
-async def _leaf_hashes(db: aiosqlite.Connection, first: int, until: int) -> bytes:
-    return slice_hashes(await fetch(db, _LEAF_HASHES, first, until), first, until)
 
 
 def _where(wanted: list[Condition]) -> tuple[str, list[Any]]:

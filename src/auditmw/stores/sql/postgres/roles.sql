@@ -21,6 +21,7 @@ GRANT SELECT ON audit_schema, audit_trail, audit_writers, audit_batches, audit_t
 TO audit_writer;
 GRANT UPDATE (size, frontier, stored_at, key_id) ON audit_trail TO audit_writer;
 GRANT INSERT (writer, last_seq), UPDATE (last_seq) ON audit_writers TO audit_writer;
+GRANT SELECT, INSERT, UPDATE, DELETE ON audit_leases TO audit_writer;
 
 GRANT SELECT ON
     audit_schema, audit_trail, audit_writers, audit_entries, audit_batches, audit_tiles, audit_checkpoints,
