@@ -1,0 +1,36 @@
+"""What of a request is never read or changed: it is signed, encrypted, a picture, or a credential meant to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+SIGNED: Final = frozenset({"thinking", "redacted_thinking", "reasoning"})
+"""Types of blocks that a provider refuses when they come back changed."""
+FREE: Final = frozenset({"input", "input_schema", "parameters", "metadata", "arguments"})
+"""Fields whose content is the application's own: nothing in them is left out."""
+_BINARY_FIELDS: Final = frozenset({"data", "url", "image_url", "file_data"})
+_MAGIC: Final = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "JVBERi0", "SUQz", "//v", "//u")
+"""How PNG, JPEG, GIF, WebP or WAV, PDF and MP3 begin in Base64: what only claims to be one is read as text."""
+_MEDIA: Final = ("image/", "application/pdf", "audio/", "video/")
+
+
+def is_untouched(owner: Mapping[Any, Any], field: str, value: str) -> bool:
+    """Whether this text of a block is encrypted, the Base64 of a picture, sound or PDF, or a server's credential."""
+    if field in _BINARY_FIELDS:
+        return _is_binary(value)
+    return field.startswith("encrypted_") or is_credential(owner, field)
+
+
+def is_credential(owner: Mapping[Any, Any], field: object) -> bool:
+    """Whether the field is a credential that the provider needs as it is: it is shown to an MCP server, not a model."""
+    if field == "authorization_token":
+        return owner.get("type") == "url" and "url" in owner
+    return field in {"authorization", "headers"} and owner.get("type") == "mcp" and "server_label" in owner
+
+
+def _is_binary(value: str) -> bool:
+    if value.startswith("data:"):
+        declared, marked, content = value[5:].partition(";base64,")
+        return bool(marked) and declared.startswith(_MEDIA) and content.startswith(_MAGIC)
+    return value.startswith(_MAGIC)
