@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import anthropic
 import openai
@@ -13,6 +15,28 @@ from auditmw import AuditEntry, AuditTrail
 from auditmw.testing import StandInProvider
 
 ENDINGS = pytest.StashKey[dict[tuple[str, str], dict[str, str]]]()
+
+
+def plain_client(provider: StandInProvider, **options: Any) -> anthropic.Anthropic:
+    """A client of the stand-in; it loads no certificates, which would take longer than most tests here."""
+    http_client = anthropic.DefaultHttpxClient(verify=False)
+    return anthropic.Anthropic(api_key="test", base_url=provider.url, http_client=http_client, **options)
+
+
+def plain_async_client(provider: StandInProvider, **options: Any) -> anthropic.AsyncAnthropic:
+    """The same, async."""
+    http_client = anthropic.DefaultAsyncHttpxClient(verify=False)
+    return anthropic.AsyncAnthropic(api_key="test", base_url=provider.url, http_client=http_client, **options)
+
+
+@pytest.fixture
+def make_client(provider: StandInProvider):
+    return partial(plain_client, provider)
+
+
+@pytest.fixture
+def make_async_client(provider: StandInProvider):
+    return partial(plain_async_client, provider)
 
 
 @pytest.fixture
@@ -29,13 +53,13 @@ def trail() -> Iterator[AuditTrail]:
 
 @pytest.fixture
 def client(provider: StandInProvider, trail: AuditTrail) -> Iterator[anthropic.Anthropic]:
-    with anthropic.Anthropic(api_key="test", base_url=provider.url, max_retries=0) as plain:
+    with plain_client(provider, max_retries=0) as plain:
         yield trail.wrap(plain)
 
 
 @pytest.fixture
 async def async_client(provider: StandInProvider, trail: AuditTrail):
-    async with anthropic.AsyncAnthropic(api_key="test", base_url=provider.url, max_retries=0) as plain:
+    async with plain_async_client(provider, max_retries=0) as plain:
         yield trail.wrap(plain)
 
 

@@ -193,14 +193,6 @@ def assert_told(entry: Any, ending: str) -> None:
         assert entry.error_type == "ReadTimeout"
 
 
-@pytest.fixture(autouse=True)
-def _asyncio_for_chat_streams(request: pytest.FixtureRequest) -> None:
-    """The SDK leaves the generators of an async chat stream to be collected, which trio complains about."""
-    case = getattr(request.node, "callspec", None)
-    if case and case.params.get("anyio_backend", ("asyncio",))[0] == "trio" and case.params["way"].startswith("chat"):
-        pytest.skip("the SDK leaves async generators of chat streams behind, which trio reports as an error")
-
-
 @pytest.mark.parametrize("native", [False, True], ids=["scope", "task"])
 @pytest.mark.parametrize(("way", "ending"), CANCELLED)
 async def test_a_cancelled_openai_call_is_one_cancelled_entry(
