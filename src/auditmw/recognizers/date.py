@@ -31,7 +31,8 @@ _DATE = Regex(
             _DAY + rb"(?:st|nd|rd|th|\.)?[ -]{1,2}(?:of )?" + _MONTH + rb",?[ -]{1,2}" + _YEAR,
             _MONTH + rb" " + _DAY + rb"(?:st|nd|rd|th)?,? " + _YEAR,
         ]
-    )
+    ),
+    longest=True,
 )
 
 

@@ -30,8 +30,8 @@ _ASSIGNED = Regex(
 )
 _TOLD = Regex(rb"(?:ords?|wd|wort|e\xffa|na)?(?: (?:is|was|are|lautet|ist|es|est|to))?:? ([\"'\x60])?")
 _SOMETHING_OF = Regex(
-    rb"(?:^s?|[_. -])(?i:ids?|names?|ur[il]|file|path|types?|version|endpoint|host|field|label|counts?|limit|length|size"
-    rb"|expir[a-z]*|ttl|issuer|provider|manager|class|arn|ref|policy|prefix|format|header|param[a-z]*|placeholder|hint|enabled|usage)\z"
+    rb"(?:^s?|[_. -])(?i:ids?|names?|ur[il]|file|path|types?|version|endpoint|host|field|label|counts?|limit|length"
+    rb"|size|expir[a-z]*|ttl|issuer|provider|manager|class|arn|ref|policy|prefix|format|header|param[a-z]*|placeholder|hint|enabled|usage)\z"
     rb"|(?:Ids?|Names?|Ur[il]|File|Path|Types?|Version|Endpoint|Count|Limit|Length|Size|Provider|Manager|Class|Policy|Prefix)\z"
 )
 _PUBLIC = (b"public", b"public_", b"public-", b"pub_")
@@ -48,16 +48,16 @@ _CODE = Regex(
     rb"|.*\$\{.*|.*\{\{.*|.*%\(.*|[a-z]+://.*|\.{0,2}/.*/.*|%[a-z]"
 )
 _STAND_IN = Regex(
-    rb"(?i)(?:my|the|your|test|some|new|old|user|db|admin|default|super|this|is|a|an|fake|sample|demo|example|secret|enter)?"
-    rb"[_ -]?(?:pass(?:word|wd|phrase)?|pwd|secret|token|key|api[_-]?key|value|credentials?|string|text|none|changeme|change"
-    rb"|example|sample)[_-]?(?:here|value|key|string|name|id|123)?[.!]?"
+    rb"(?i)(?:my|the|your|test|some|new|old|user|db|admin|default|super|this|is|an?|fake|sample|demo"
+    rb"|example|secret)?[_ -]?(?:pass(?:word|wd|phrase)?|pwd|secret|token|key|api[_-]?key|value|credentials?|string"
+    rb"|text|none|changeme|change|example|sample)[_-]?(?:here|value|key|string|name|id|123)?[.!]?"
 )
 _MADE_UP = Regex(rb"(?i)example|dummy|sample|fake|abc123|foobar|lorem|mock|1234567890|1234-1234|#{4,}")
 _LONGEST = 200
 _BEFORE = 48
 _SHORTEST_IN_QUERY = 16
 _MARKS = tuple(
-    mark.encode() for _, mark, _, _ in FORMATS if len(mark) > 3 and mark[0] not in "~^" and mark[-1] in "_-."
+    mark.encode() for _, mark, _, _ in FORMATS if len(mark) > 2 and mark[0] not in "~^" and mark[-1] in "_-."
 )
 _SHORTEST_MARKED = 20
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -42,7 +42,7 @@ class PatternRecognizer:
             raise ConfigurationError(
                 f"RE2 cannot compile the pattern for {kind} ({reason}): it has no look-around and no back references"
             ) from error
-        self._group = "value" if "value" in self._pattern.groupindex else 0
+        self._group: int = self._pattern.groupindex.get("value", 0)
         if self._pattern.fullmatch(""):
             raise ConfigurationError(
                 f"the pattern for {kind} matches the empty text: let it need one character at least"

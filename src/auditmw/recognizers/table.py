@@ -12,13 +12,14 @@ from auditmw.recognizers.iban import IbanRecognizer
 from auditmw.recognizers.ip import IpRecognizer
 from auditmw.recognizers.keywords import Keywords
 from auditmw.recognizers.kubernetes import KubernetesSecretRecognizer
+from auditmw.recognizers.marked_token import MarkedTokenRecognizer
 from auditmw.recognizers.passport import PassportRecognizer
 from auditmw.recognizers.password import PasswordRecognizer
 from auditmw.recognizers.phone import PhoneRecognizer
 from auditmw.recognizers.private_key import PrivateKeyRecognizer
-from auditmw.recognizers.secret import MarkedTokenRecognizer, VendorValueRecognizer
 from auditmw.recognizers.ssn import SsnRecognizer
 from auditmw.recognizers.url import UrlRecognizer
+from auditmw.recognizers.vendor_value import VendorValueRecognizer
 
 RECOGNIZERS = (
     EmailRecognizer(),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 _UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 _ID = "[0-9a-z]{8}(?:-[0-9a-z]{4}){3}-[0-9a-z]{12}"
+_WITH_DIGIT = "|".join(f"[A-Za-z]{{{letters}}}[0-9][[:alnum:]]{{{23 - letters}}}" for letters in range(24))
 
 FORMATS: tuple[tuple[str, str, str, float], ...] = (
     # Model providers
@@ -62,7 +63,7 @@ FORMATS: tuple[tuple[str, str, str, float], ...] = (
     ("tencent", "AKID", "[[:alnum:]]{32}", 3.0),
     ("azure", "~q~", "[0-9A-Za-z_~.-]{3}[0-9]Q~[0-9A-Za-z_~.-]{31,34}", 3.0),
     ("azure", "~jqqj99", "[[:alnum:]]{40,60}JQQJ99[[:alnum:]]{18,30}(?:==)?", 3.0),
-    ("azure", "~acdbs", "[[:alnum:]+/]{76}ACDb[[:alnum:]+/]{6}==", 3.0),
+    ("azure", "~acdb", "[[:alnum:]+/]{76}ACDb[[:alnum:]+/]{6}==", 3.0),
     ("azure", "~+ast", r"[[:alnum:]+/]{76}\+ASt[[:alnum:]+/]{6}==", 3.0),
     ("digitalocean", "dop_v1_", "[0-9a-f]{64}", 3.0),
     ("digitalocean", "doo_v1_", "[0-9a-f]{64}", 3.0),
@@ -171,7 +172,7 @@ FORMATS: tuple[tuple[str, str, str, float], ...] = (
     ("openshift", "sha256~", r"[\w-]{43}", 3.5),
     ("age", "AGE-SECRET-KEY-1", "[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}", 2.0),
     ("nats", "^S", "[UAOCN][A-Z2-7]{56}", 3.5),
-    ("hashicorp vault", "^s.", "[A-Za-z]{0,23}[0-9][[:alnum:]]{0,23}", 3.5),
+    ("hashicorp vault", "^s.", _WITH_DIGIT, 3.5),
     ("authress", "~.acc",
      r"(?:sc|ext|scauth|authress)_(?i:[0-9a-z]{5,30}\.[0-9a-z]{4,6}\.acc[_-][0-9a-z-]{10,32}\.[0-9a-z+/_=-]{30,120})",
      2.0),
