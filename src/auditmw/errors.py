@@ -108,6 +108,10 @@ class TrailDamaged(EvidenceError, StoreError):  # noqa: N818  (as above)
     """The trail cannot be read as it was written: treat it as changed, and restore it from a backup."""
 
 
+class SigningRefused(EvidenceError):  # noqa: N818  (as above)
+    """The signer refuses: this is not the trail that it signed before. Run `auditmw verify`; see docs/evidence.md."""
+
+
 class NoTrail(AuditError):  # noqa: N818  (as above)
     """There is no trail here: check the URL in --db or AUDITMW_DB."""
 

@@ -20,6 +20,7 @@ class Health(msgspec.Struct, kw_only=True):
     missing_context: int = 0
     journal_failures: int = 0
     slow_journal_writes: int = 0
+    checkpoints: int = 0
     queue_entries: int = 0
     queue_bytes: int = 0
     in_flight: int = 0

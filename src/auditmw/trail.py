@@ -17,6 +17,7 @@ import anyio
 from auditmw import exits
 from auditmw.block import Block
 from auditmw.call import require_fields
+from auditmw.checkpoint_files import make_sinks
 from auditmw.clock import Clock, SystemClock
 from auditmw.context import Scope
 from auditmw.decorator import decorate
@@ -26,11 +27,15 @@ from auditmw.health import Health
 from auditmw.intake import Durability, Intake, OnFailure, OnFull, wait_for
 from auditmw.keys import HashKey, find_key
 from auditmw.locations import journal_directory, key_directory
+from auditmw.log.keys import Signer
 from auditmw.middleware import default_pipeline
 from auditmw.pipeline import Form, Pipeline
 from auditmw.prices import PriceBook
 from auditmw.querying import Pages
 from auditmw.recorder import Recorder
+from auditmw.signed_before import SignedBefore
+from auditmw.signing import Rhythm, Signing
+from auditmw.signing_keys import find_signing_key
 from auditmw.stores import store_for
 from auditmw.stores.protocol import Filter, Store
 from auditmw.sync import SyncTrail
@@ -64,6 +69,9 @@ class AuditTrail:
         key_file: str | os.PathLike[str] | None = None,
         journal_dir: str | os.PathLike[str] | None = None,
         max_journal_bytes: int = MAX_JOURNAL_BYTES,
+        signing_key: str | os.PathLike[str] | Signer | None = None,
+        checkpoint_sinks: Sequence[str | os.PathLike[str] | Callable[[str], None]] = (),
+        checkpoint_rhythm: Rhythm | None = None,
         prices: dict[str, Any] | None = None,
         writer: Literal["thread", "external"] = "thread",
         app: str | None = None,
@@ -79,10 +87,13 @@ class AuditTrail:
         self.prices = PriceBook(prices)
         self._store: Store = store_for(url)
         self._key_file = key_file
+        self._signing_key = signing_key
+        self._sinks = make_sinks(checkpoint_sinks)
+        self._rhythm = checkpoint_rhythm or Rhythm()
+        self._journal_dir = directory = journal_directory(url, journal_dir, os.environ)
         self._key: HashKey | None = None
         self._key_wanted = True
         self._key_lock = threading.Lock()
-        directory = journal_directory(url, journal_dir, os.environ)
         if directory is None and writer == "external":
             raise ConfigurationError("writer='external' needs a journal: give a journal_dir")
         self.sink = Intake(
@@ -104,6 +115,7 @@ class AuditTrail:
             self.prices,
             journal_dir=directory,
             key_id=self._key_id,
+            signing=self._signing,
             finish_dropped=self._recorder.finish_dropped,
             external=writer == "external",
             clock=self.clock,
@@ -216,6 +228,22 @@ class AuditTrail:
     def _key_id(self) -> str | None:
         key = self.hash_key
         return None if key is None else key.id
+
+    def _signing(self) -> Signing | None:
+        """What makes the checkpoints; None in a store that keeps no tree."""
+        if self._store.heads is None:
+            return None
+        key = find_signing_key(self._signing_key, key_directory(self.url), self._journal_dir, os.environ)
+        return Signing(
+            self._store.heads,
+            signer=None if key is None else key.signer,
+            before=None if key is None or key.memory is None else SignedBefore(key.memory),
+            sinks=self._sinks,
+            rhythm=self._rhythm,
+            health=self.sink.health,
+            heartbeat=lambda: self.sink.control("heartbeat"),
+            clock=self.clock,
+        )
 
     # --- reading -----------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from math import inf
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -21,6 +22,7 @@ from auditmw.entry import Status
 from auditmw.errors import AuditError, ConfigurationError, KeyMismatch, SchemaMismatch
 from auditmw.intake import Intake
 from auditmw.prices import PriceBook
+from auditmw.signing import Signing
 from auditmw.stores.protocol import Batch, Store
 
 T = TypeVar("T")
@@ -41,6 +43,7 @@ class Writer:
         *,
         journal_dir: Path | None,
         key_id: Callable[[], str | None],
+        signing: Callable[[], Signing | None],
         finish_dropped: Callable[[Call, Status], None],
         external: bool,
         clock: Clock,
@@ -51,6 +54,7 @@ class Writer:
         self._prices = prices
         self._journal_dir = journal_dir
         self._key_id = key_id
+        self._make_signing = signing
         self._finish_dropped = finish_dropped
         self._clock = clock
         self._reset()
@@ -64,6 +68,7 @@ class Writer:
         self._asleep = False
         self._opened: Future[None] = Future()
         self._reading = False
+        self._signing: Signing | None = None
         self._pending: Batch | None = None
         self._orphans_wanted = self._journal_dir is not None and not self.external
         self._asked: list[Future[None]] = []
@@ -174,6 +179,8 @@ class Writer:
             while not self._must_end():
                 await self._step()
         finally:
+            if self._signing is not None:
+                await self._signing.close()
             if self._is_open or self._reading:
                 try:
                     await self._store.close()
@@ -197,7 +204,7 @@ class Writer:
         self._intake.note_drops()
         with self._lock:
             self._flushes += [(self._intake.last_seq, future) for future in asked]
-        stored = False
+        stored, seconds = False, inf
         if self.external:
             self._intake.refresh()
         elif (self._intake.started or self._flushes) and await self._open():
@@ -205,15 +212,17 @@ class Writer:
                 self._orphans_wanted = False
                 self._orphans_wanted = not await self._delivery.recover()
             stored = await self._store_next()
+            if self._signing is not None:
+                seconds = await self._signing.step()
         self._answer_flushes(None)
         if not stored:
-            await self._sleep()
+            await self._sleep(seconds)
 
-    async def _sleep(self) -> None:
+    async def _sleep(self, seconds: float) -> None:
         busy = self._intake.health.in_flight or self._flushes or self._intake.waiting or self._deadline is not None
         self._asleep = True
         try:
-            async with asyncio.timeout(IDLE_SECONDS if busy else None):
+            async with asyncio.timeout(min(IDLE_SECONDS, seconds) if busy else None if seconds == inf else seconds):
                 await self._some_news.wait()
         except TimeoutError:
             return
@@ -240,6 +249,7 @@ class Writer:
             await self._store.open()
             if (key_id := self._key_id()) is not None:
                 await self._store.bind_key(key_id)
+            self._signing = self._make_signing()
         except (ConfigurationError, SchemaMismatch, KeyMismatch) as error:  # may be mended while we run
             if not self._opened.done():
                 self._opened.set_exception(error)
