@@ -37,9 +37,11 @@ def auditmw() -> Tool:
 
 def presidio() -> Tool:
     """Pattern recognizers only: no model, no names."""
+    import tldextract
     from presidio_analyzer import AnalyzerEngine
     from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
+    tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=())  # its own list, no download
     engine = NoOpNlpEngine(models=[{"lang_code": "en", "model_name": "none"}])
     engine.load()
     analyzer = AnalyzerEngine(nlp_engine=engine, supported_languages=["en"])
@@ -53,11 +55,11 @@ def presidio() -> Tool:
 
 def presidio_rs() -> Tool:
     module = importlib.import_module("presidio_rs")
-    analyzer = module.AnalyzerEngine()
+    analyzer = module.Analyzer()
 
     def scan(text: str) -> list[tuple[str, int, int]]:
-        found = analyzer.analyze(text, language="en")
-        return [(ALIASES.get(r.entity_type, r.entity_type), r.start, r.end) for r in found]
+        found = analyzer.analyze(text)
+        return [(ALIASES.get(r["entity_type"], r["entity_type"]), r["start"], r["end"]) for r in found]
 
     return Tool(scan, scan, fast=False)
 
@@ -97,9 +99,12 @@ def detect_secrets() -> Tool:
         for line in text.splitlines(keepends=True):
             for plugin in plugins:
                 for secret in plugin.analyze_line(filename="", line=line, line_number=1):
-                    at = line.find(secret.secret_value or "")
+                    at = line.find(secret.secret_value or "\n")
                     if at >= 0:
-                        found.append(("SECRET", base + at, base + at + len(secret.secret_value)))
+                        end = at + len(secret.secret_value)
+                        while end < len(line) and (line[end].isalnum() or line[end] in "_-"):
+                            end += 1  # some plugins give the mark alone
+                        found.append(("SECRET", base + at, base + end))
             base += len(line)
         return found
 
