@@ -111,7 +111,7 @@ class _Assembly:
                 self._pieces.setdefault(event.output_index, []).append(event.delta)
         elif kind in _FINAL:
             self.final = event.response
-        elif kind == "error":
+        elif kind == "error" or event.error is not None:
             self.error = event.error or {"code": event.code, "message": event.message}
         elif event.response is not None:
             self._begun = event.response
