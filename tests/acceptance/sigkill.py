@@ -1,6 +1,6 @@
 """Kills an application at random moments while it makes concurrent calls, and counts what its trail then lacks.
 
-    python tests/acceptance/sigkill.py --rounds 200 [--db postgresql://...]
+    python tests/acceptance/sigkill.py --rounds 200 [--postgres | --db URL]
 
 Each round a child process makes calls through a wrapped client, says through a pipe which of them have returned, and is
 killed (SIGKILL). Afterwards a new trail on the same journal recovers. Three numbers are printed, all of which must be 0:
@@ -19,7 +19,10 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
+
+from postgres import Postgres
 
 from auditmw import AuditTrail
 from auditmw.testing import Pace, ReceivedRequest, StandInProvider
@@ -31,13 +34,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--db", help="a trail URL; default: a new SQLite database")
+    parser.add_argument("--postgres", action="store_true", help="a PostgreSQL of its own")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         asyncio.run(application(*options.child))
         return 0
-    with tempfile.TemporaryDirectory() as folder:
-        url = options.db or f"sqlite:///{folder}/audit.db"
+    with tempfile.TemporaryDirectory() as folder, Postgres() if options.postgres else nullcontext() as server:
+        url = server.url if server else options.db or f"sqlite:///{folder}/audit.db"
         counts = asyncio.run(run(url, Path(folder) / "journal", options.rounds))
     print(
         f"{options.rounds} kills, {counts['acknowledged']} calls acknowledged, {counts['sent']} requests sent, "

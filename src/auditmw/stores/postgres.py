@@ -21,7 +21,7 @@ from auditmw.log.merkle import Frontier
 from auditmw.stores.columns import COLUMNS, WRITER, Leaf, make_leaves, places_of, to_entry
 from auditmw.stores.filters import Condition, conditions
 from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, tile_start
-from auditmw.stores.postgres_connection import WRITE_SECONDS, PostgresUrl, explained
+from auditmw.stores.postgres_connection import WRITE_SECONDS, PostgresUrl, explained, hang_up
 from auditmw.stores.postgres_heads import PostgresHeads
 from auditmw.stores.postgres_rows import (
     ENTRIES,
@@ -80,7 +80,7 @@ class PostgresStore:
             try:
                 await prepare_schema(db, read_only=read_only)
             finally:
-                await db.close(timeout=1)
+                await hang_up(db)
         self._may_read, self._may_write = True, not read_only
 
     async def append(self, batch: Batch) -> int:
@@ -161,7 +161,7 @@ class PostgresStore:
             try:
                 yield db
             finally:
-                await db.close(timeout=1)
+                await hang_up(db)
 
 
 async def _append(db: asyncpg.Connection, batch: Batch, *, lock_first: bool) -> int:

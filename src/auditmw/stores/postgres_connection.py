@@ -53,6 +53,14 @@ class PostgresUrl(NamedTuple):
         )
 
 
+async def hang_up(db: asyncpg.Connection) -> None:
+    """Close a connection; one whose other end does not answer any more is dropped."""
+    try:
+        await db.close(timeout=1)
+    except (OSError, asyncpg.InterfaceError):  # TimeoutError among them
+        db.terminate()
+
+
 @contextmanager
 def explained(url: PostgresUrl) -> Iterator[None]:
     """PostgreSQL's errors as auditmw's, which say what to do.
@@ -69,7 +77,8 @@ def explained(url: PostgresUrl) -> Iterator[None]:
     except asyncpg.ClientConfigurationError as error:
         raise ConfigurationError(f"{url.shown}: {error}") from error
     except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        raise StoreUnavailable(f"{url.shown} cannot be reached for now: {error or type(error).__name__}") from error
+        reason = str(error) or type(error).__name__
+        raise StoreUnavailable(f"{url.shown} cannot be reached for now: {reason}") from error
 
 
 def _of_server(shown: str, error: Any) -> AuditError:
