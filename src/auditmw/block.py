@@ -28,6 +28,7 @@ class Block:
 
     def __enter__(self) -> Call:
         self._recorder, self._call = self._draft()
+        self._recorder.require("sync", "a block entered by plain `with`")
         self._recorder.begin(self._call)
         self._scope = Scope(parent=self._call)
         self._scope.__enter__()

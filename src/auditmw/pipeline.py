@@ -43,30 +43,29 @@ class Pipeline:
         if any(getattr(m, "seals", False) for m in middlewares[1:]):
             raise PipelineError("a pipeline has one Writer(), the first: remove the other")
         self.layers = tuple(Layer(m, services) for m in middlewares)
-        self.has_async = any(layer.plain is None for layer in self.layers) or any(
-            layer.asynchronous is not None for layer in self.layers
-        )
+        self.has_async = any(layer.asynchronous is not None for layer in self.layers)
+        self._async_only = next((layer.name for layer in self.layers if layer.plain is None), None)
         self.has_offloading = any(layer.offloads for layer in self.layers)
+        self.cleaners = [layer.clean_stored for layer in self.layers if layer.clean_stored is not None]
+        self.waits = any(layer.waits for layer in self.layers)
 
     def require(self, form: Form, what: str) -> None:
         """Refuse, where a call is wrapped or decorated, a middleware that cannot run around it."""
-        if form == "async":
-            return
-        for layer in self.layers:
-            if layer.plain is None:
-                raise PipelineError(
-                    f"the middleware {layer.name} is async and {what} is not: write it as a plain generator "
-                    "(those work around both), or give it an around(call) beside around_async(call)"
-                )
+        if form == "sync" and self._async_only is not None:
+            raise PipelineError(
+                f"the middleware {self._async_only} is async and {what} is not: write it as a plain generator "
+                "(those work around both), or give it an around(call) beside around_async(call)"
+            )
 
 
 class Run:
     """The suspended middlewares of one attempt."""
 
-    __slots__ = ("_context", "_large", "_offloads", "_stack", "call", "layers", "loop")
+    __slots__ = ("_context", "_large", "_offloads", "_stack", "call", "layers", "loop", "pipeline")
 
     def __init__(self, pipeline: Pipeline, call: Call) -> None:
         self.call = call
+        self.pipeline = pipeline
         self.layers = pipeline.layers
         self._context: Context = copy_context()
         self._stack: list[tuple[Layer, Any]] = []
@@ -119,7 +118,7 @@ class Run:
         for layer in self.layers:
             if layer.asynchronous is None:
                 assert layer.plain is not None  # noqa: S101  (a layer has one form at least)
-                if layer.offloads and self._is_large():
+                if layer.waits or (layer.offloads and self._is_large()):
                     await to_thread.run_sync(self._context.run, self._enter, layer, layer.plain)
                 else:
                     self._context.run(self._enter, layer, layer.plain)
@@ -180,7 +179,7 @@ class Run:
             layer, generator = self._stack.pop()
             try:
                 if layer.asynchronous is None:
-                    if layer.offloads and large:
+                    if (layer.offloads and large) or (not self._stack and self.cleans_slowly()):
                         await to_thread.run_sync(self._context.run, self._leave, layer, generator)
                     else:
                         self._context.run(self._leave, layer, generator)
@@ -251,9 +250,32 @@ class Run:
                 item = item if replaced is None else replaced
         return item
 
+    def rest(self) -> Any:
+        """What `on_chunk` functions have held back, when the last chunk has passed; None if there is nothing."""
+        held: Any = None
+        for hook in self.call.chunk_hooks or ():
+            try:
+                if held is not None:
+                    passed = hook(held)
+                    held = held if passed is None else passed
+                more = hook.rest() if hasattr(hook, "rest") else None
+            except Exception as error:
+                self.count(_name(hook), error)
+            else:
+                held = more if held is None else held if more is None else held + more
+        return held
+
     def run_seal_hooks(self) -> None:
-        """Run what was registered with `before_seal`; errors are counted."""
+        """Run what was registered with `before_seal`, and what cleans what is stored; errors are counted."""
         self._run_hooks(self.call.seal_hooks)
+        self._run_hooks(self.pipeline.cleaners)
+
+    def cleans_slowly(self) -> bool:
+        """Whether cleaning what is stored may take so long that no loop should wait for it."""
+        call, pipeline = self.call, self.pipeline
+        if not pipeline.cleaners or not (call.metadata or call.error_message):
+            return False
+        return pipeline.waits or rough_size(call.metadata) > OFFLOAD_ABOVE
 
     def count(self, name: str, error: BaseException) -> None:
         """Count what a middleware did wrong on the entry, and say it in the log."""
@@ -266,9 +288,11 @@ def rough_size(body: Any) -> int:
     size, todo = 0, [body]
     while todo and size <= OFFLOAD_ABOVE:
         value = todo.pop()
+        size += 1  # so that a body which holds itself ends too
         if isinstance(value, (str, bytes)):
             size += len(value)
         elif isinstance(value, dict):
+            todo.extend(value)
             todo.extend(value.values())
         elif isinstance(value, (list, tuple)):
             todo.extend(value)

@@ -16,10 +16,11 @@ from auditmw.context import Binding, current_binding, note_request_id
 from auditmw.detached import finish_on_loop
 from auditmw.endings import status_of
 from auditmw.entry import Status, Usage
-from auditmw.pipeline import OFFLOAD_ABOVE, Pipeline, Run
+from auditmw.errors import PipelineError
+from auditmw.pipeline import OFFLOAD_ABOVE, Form, Pipeline, Run
 from auditmw.reading import FIRST_HTTP_ERROR, read_answer
 
-MAX_ERROR_MESSAGE = 1000
+MAX_ERROR_MESSAGE = 8000  # more than is stored, so that what is taken out of it is not cut in half
 SECOND_HALF_SECONDS = 5.0
 
 
@@ -54,6 +55,10 @@ class Recorder:
         self._intake = intake
         self._constants = constants
         self._live: set[Call] = set()
+
+    def require(self, form: Form, what: str) -> None:
+        """Refuse what the pipeline cannot run around."""
+        self.pipeline.require(form, what)
 
     def draft(self, **fields: Any) -> Call:
         """A new call with its ids, its start, and what is bound to the running task."""
@@ -100,6 +105,15 @@ class Recorder:
             await self.end_async(call, status_of(error), error)
             raise
 
+    def require_sanitizer(self, what: str) -> None:
+        """Refuse to pass arguments on that nothing cleans.
+
+        Raises:
+            PipelineError: the pipeline has no sanitizer.
+        """
+        if not self.pipeline.cleaners:
+            raise PipelineError(f"{what} names arguments to sanitize: put a Sanitizer() into the trail's pipeline")
+
     def _start(self, call: Call) -> None:
         call.run = Run(self.pipeline, call)
         self._live.add(call)
@@ -132,7 +146,7 @@ class Recorder:
         else:
             read_answer(call)
         _note_end(call, status, error)
-        if not large and not self.pipeline.has_async:
+        if not large and not self.pipeline.has_async and not call.run.cleans_slowly():
             call.run.second_halves()
             await self._intake.settle_async(call)
             return
@@ -179,9 +193,15 @@ class NoRecorder(Recorder):
     def __init__(self) -> None:
         self.clock = SystemClock()
 
+    def require(self, form: Form, what: str) -> None:
+        """Nothing."""
+
     def draft(self, **fields: Any) -> Call:
         """A call that is never recorded."""
         return Call(request_id="", timestamp_us=0, started_ns=0, **fields)
+
+    def require_sanitizer(self, what: str) -> None:
+        """Nothing: who turns auditing off turns this off too."""
 
     def begin(self, call: Call) -> None:
         """Nothing."""
