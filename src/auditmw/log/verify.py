@@ -98,12 +98,13 @@ class Verification:
             self._last_us = moment
         self._found(self._ascent.grow(chunk))
 
-    def report(self, writers: Mapping[str, int], strays: Strays) -> Report:
-        """The answer. `writers` is the last number of each writer as the store keeps it."""
+    def report(self, writers: Mapping[str, int] | None, strays: Strays) -> Report:
+        """The answer. `writers` is the last number of each writer as the store keeps it, None if it does not."""
         self._found(self._ascent.beyond())
         self._check_head()
         self._check_strays(strays)
-        self._found(self._sequences.check(writers, self._ascent.frontier.size))
+        if writers is not None:
+            self._found(self._sequences.check(writers, self._ascent.frontier.size))
         if self._start.size and not self._declarations.allows(self._start):
             self._found([about_run("missing", 0, self._start.size - 1, "is missing, and no retain entry says why")])
         erased, unexplained = self._erasures.explained_by(self._declarations)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, cast
 from urllib.parse import urlsplit
+
+import msgspec
 
 from auditmw.errors import ConfigurationError
 from auditmw.log.examine import Chunk, Control
@@ -21,6 +23,10 @@ _READERS: Final[dict[str, tuple[str, str]]] = {
     "postgresql": ("postgres_evidence", "PostgresEvidence"),
     "postgres": ("postgres_evidence", "PostgresEvidence"),
 }
+
+
+MAX_STRAYS: Final = 10
+"""So many of each kind are named."""
 
 
 class Extent(NamedTuple):
@@ -49,8 +55,15 @@ class EvidenceReader(Protocol):
     def strays(self, head: TrailHead) -> Strays:
         """Some of what belongs to no leaf of the trail."""
 
-    def writers(self) -> Mapping[str, int]:
-        """The last number of each writer."""
+    def writers(self) -> Mapping[str, int] | None:
+        """The last number of each writer; None in a store that does not keep it."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+class TreeReader(EvidenceReader, Protocol):
+    """The same where there is a tree to prove from."""
 
     def find(self, request_id: str) -> int | None:
         """The leaf index of an entry; None where there is none."""
@@ -64,8 +77,13 @@ class EvidenceReader(Protocol):
     def newest_checkpoint(self) -> str | None:
         """The checkpoint that covers the most entries."""
 
-    def close(self) -> None:
-        """Let go of the connection."""
+
+def retain_entry(leaf_index: int, metadata: str) -> Control:
+    """A control entry that says what is gone, from its stored metadata."""
+    try:
+        return Control(leaf_index, None, "retain", msgspec.json.decode(metadata, type=dict[str, Any]))
+    except msgspec.MsgspecError:
+        return Control(leaf_index, None, "retain", {})
 
 
 def open_evidence(url: str) -> EvidenceReader:
@@ -82,3 +100,12 @@ def open_evidence(url: str) -> EvidenceReader:
     module, name = _READERS[scheme]
     reader: EvidenceReader = getattr(import_module(f"auditmw.stores.{module}"), name).from_url(url)
     return reader
+
+
+def open_tree(url: str) -> TreeReader:
+    """A reader of a trail that keeps a tree; raises as `open_evidence` does, and ConfigurationError for JSONL."""
+    reader = open_evidence(url)
+    if not hasattr(reader, "tile_roots"):
+        reader.close()
+        raise ConfigurationError("a JSONL trail keeps no tree, so nothing of it can be proven: use sqlite:///audit.db")
+    return cast("TreeReader", reader)

@@ -69,7 +69,7 @@ class JsonlStore:
             if known < len(batch.entries):
                 stored_at_us = stored_at(self._clock.now_us(), self._stored_at_us)
                 leaves = make_leaves(batch, known, stored_at_us)
-                lines = [_line(leaf, self._size + place) for place, leaf in enumerate(leaves)]
+                lines = [encode_line(leaf, self._size + place) for place, leaf in enumerate(leaves)]
                 _write(self._directory / f"audit_{to_datetime(stored_at_us):%Y-%m-%d}.jsonl", b"".join(lines))
                 self._stored_at_us = stored_at_us
                 self._size += len(leaves)
@@ -167,7 +167,8 @@ def _lines(files: list[tuple[Path, int]], *, backwards: bool = False) -> Iterato
             yield path, line
 
 
-def _line(leaf: Leaf, leaf_index: int) -> bytes:
+def encode_line(leaf: Leaf, leaf_index: int) -> bytes:
+    """The one way in which an entry and its evidence are written."""
     fields = to_entry(leaf.row, leaf_index).to_dict()
     return msgspec.json.encode({**fields, "salts": leaf.salts.hex(), "leaf": leaf.hash.hex()}) + b"\n"
 

@@ -9,20 +9,17 @@ from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote
 
-import msgspec
-
 from auditmw.errors import NoTrail, SchemaMismatch, StoreError, StoreUnavailable, TrailDamaged
 from auditmw.log.examine import Chunk, Control, Row, StoredBatch
 from auditmw.log.tiles import TILE_WIDTH
 from auditmw.log.verify import Strays, TrailHead
 from auditmw.stores import path_of
 from auditmw.stores.columns import COLUMNS, places_of
-from auditmw.stores.evidence import Extent
+from auditmw.stores.evidence import MAX_STRAYS, Extent, retain_entry
 from auditmw.stores.growth import slice_hashes
 from auditmw.stores.migrate import pending
 
 BUSY_TIMEOUT_S: Final = 10.0
-MAX_STRAYS: Final = 10
 
 _BOOLEANS: Final = places_of("boolean")
 _AS_BOOLEAN: Final = {0: False, 1: True}
@@ -86,7 +83,7 @@ class SqliteEvidence:
 
     def retained(self) -> list[Control]:
         """The control entries that say that the trail's beginning is gone."""
-        return [Control(leaf_index, None, "retain", _object(metadata)) for leaf_index, metadata in self._all(_RETAINED)]
+        return [retain_entry(leaf_index, metadata) for leaf_index, metadata in self._all(_RETAINED)]
 
     def chunk(self, first: int, until: int) -> Chunk:
         """All that is stored about these leaves."""
@@ -183,11 +180,3 @@ def _row(row: tuple[Any, ...]) -> Row:
     for place in _BOOLEANS:
         values[place] = _AS_BOOLEAN.get(values[place], values[place])
     return Row(row[0], row[1], row[2], values)
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.MsgspecError:
-        found = {}
-    return found
