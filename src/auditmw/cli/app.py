@@ -14,13 +14,12 @@ from auditmw.cli import DONE, FAILED, WRONG_USAGE, NotFound
 from auditmw.cli.text import printable
 from auditmw.errors import AuditError, ConfigurationError, MissingExtra
 
-COMMANDS: Final = ("demo", "query", "show", "report", "scan", "gateway")
+COMMANDS: Final = ("demo", "query", "show", "report", "scan", "gateway", "ship", "migrate", "doctor")
 """Each is a module here that has a function of its name and `EXAMPLES`, in the order in which the help shows them."""
 
 ABOUT: Final = "An audit trail for LLM calls: record them, then ask who called what, when and at what cost."
 BEGIN: Final = "Begin with [bold]auditmw demo[/bold]. Every command explains itself: [bold]auditmw query --help[/bold]."
 
-INTERRUPTED: Final = 130
 _USAGE_ERROR: Final[Any] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 """What typer raises for wrong usage; it may carry a click of its own, so its base is found rather than imported."""
 
@@ -72,9 +71,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _refuse(error, WRONG_USAGE)
     except AuditError as error:
         return _refuse(error, FAILED)
-    except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
-    except BrokenPipeError:  # `auditmw query | head`: the reader has what it wanted
+    except (BrokenPipeError, SystemExit):  # `auditmw query | head`: the reader has what it wanted; typer exits then
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     return code if isinstance(code, int) else DONE

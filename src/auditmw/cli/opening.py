@@ -25,6 +25,17 @@ DatabaseOption = Annotated[
 _ON_DISK: Final = {"sqlite", "jsonl"}
 
 
+def required(url: str | None) -> str:
+    """The URL that was given.
+
+    Raises:
+        ConfigurationError: none was.
+    """
+    if url is None:
+        raise ConfigurationError("which trail? Give --db URL, or set AUDITMW_DB; `auditmw demo` makes one to look at")
+    return url
+
+
 @contextmanager
 def reading(url: str | None) -> Iterator[AuditTrail]:
     """A trail that is there already.
@@ -32,8 +43,7 @@ def reading(url: str | None) -> Iterator[AuditTrail]:
     Raises:
         ConfigurationError: no URL was given, or there is nothing at it.
     """
-    if url is None:
-        raise ConfigurationError("which trail? Give --db URL, or set AUDITMW_DB; `auditmw demo` makes one to look at")
+    url = required(url)
     scheme = url.partition("://")[0]
     if scheme == "memory":
         raise ConfigurationError("a trail in memory ends with its process, so no command can read it: name a database")

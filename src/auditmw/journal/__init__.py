@@ -4,5 +4,19 @@ from auditmw.journal.file import Journal
 from auditmw.journal.follow import Follower
 from auditmw.journal.frame import CANCELLED, FRAME_BYTES, INTENT, SEALED, Record
 from auditmw.journal.recovery import Orphan, Torn, orphans
+from auditmw.journal.survey import Survey, survey
 
-__all__ = ["CANCELLED", "FRAME_BYTES", "INTENT", "SEALED", "Follower", "Journal", "Orphan", "Record", "Torn", "orphans"]
+__all__ = [
+    "CANCELLED",
+    "FRAME_BYTES",
+    "INTENT",
+    "SEALED",
+    "Follower",
+    "Journal",
+    "Orphan",
+    "Record",
+    "Survey",
+    "Torn",
+    "orphans",
+    "survey",
+]
