@@ -60,7 +60,8 @@ _CONTEXT = Regex(
     rb"|\bkarte|carte|tarjeta|carta|kaart|cart[a\xff]o"
 )
 _SHORTEST, _LONGEST = 12, 19
-_SMALLEST_GROUP, _LARGEST_GROUP = 3, 8
+_GROUPS = frozenset({4, 8})
+_IN_THREE = frozenset({(4, 6, 4), (4, 6, 5)})
 _BEFORE = 40
 _DOUBLED = bytes((2 * (byte - 48) // 10 + 2 * (byte - 48) % 10) % 256 if 48 <= byte <= 57 else 0 for byte in range(256))
 
@@ -84,7 +85,7 @@ class CardRecognizer:
 
 
 def _cards(data: bytes, lower: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Cards of whole groups: in one piece, in groups of three to eight, or digit by digit."""
+    """Cards of whole groups: in one piece, in groups of four, as Amex and Diners Club group them, or digit by digit."""
     groups = [match.span() for match in _GROUP.finditer(data, start, end)]
     first = 0
     while first < len(groups):
@@ -113,14 +114,17 @@ def _last_group(data: bytes, lower: bytes, groups: list[tuple[int, int]], first:
     begin = groups[first][0]
     digits = b""
     found = None
+    sizes: tuple[int, ...] = ()
     for last in range(first, len(groups)):
         start, end = groups[last]
         digits += data[start:end]
         if len(digits) > _LONGEST:
             break
-        if len(digits) >= _SHORTEST and _is_card(lower, begin, digits):
+        plain = _GROUPS.issuperset(sizes)
+        sizes += (end - start,)
+        if (plain or sizes in _IN_THREE) and _is_card(lower, begin, digits):
             found = last
-        if not _SMALLEST_GROUP <= end - start <= _LARGEST_GROUP:
+        if not plain and len(sizes) > 2:
             break
     return found
 

@@ -51,7 +51,8 @@ def scan(
         ConfigurationError: a kind that no built-in recognizer knows.
         RecognizerFailed: one of `recognizers` raised or passed the deadline.
     """
-    wanted = _wanted(frozenset(kinds))
+    kinds = frozenset(kinds)
+    wanted = _wanted(kinds)
     view = View(text, *fold(text), KEYWORDS)
     found: list[Finding] = []
     for recognizer in wanted:
@@ -59,7 +60,7 @@ def scan(
     second = decoded(view, KEYWORDS)
     if second is not None:
         found += _found_decoded(second, wanted)
-    if len(kinds) < len(KINDS):
+    if kinds != KINDS:
         found = [finding for finding in found if finding.kind in kinds]
     if recognizers:
         found += find_within(deadline, recognizers, view)

@@ -37,9 +37,10 @@ class KubernetesSecretRecognizer:
         for _, start, _ in view.hits(self.name):
             if start < done or not _KIND.match(data, start, start + 40):
                 continue
-            begin = max(0, start - _AROUND, data.rfind(b"\n---", 0, start), done)
-            end = data.find(b"\n---", start)
-            done = min(len(data) if end < 0 else end, start + _AROUND)
+            begin = max(start - _AROUND, done, 0)
+            begin = max(begin, data.rfind(b"\n---", begin, start))
+            end = data.find(b"\n---", start, start + _AROUND)
+            done = min(len(data), start + _AROUND) if end < 0 else end
             heading = _DATA.search(data, begin, done)
             at = heading.end() if heading else done
             while at < done:

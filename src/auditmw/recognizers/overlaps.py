@@ -25,11 +25,25 @@ def resolve(findings: Iterable[Finding]) -> list[Finding]:
     a kind of another recognizer covers beyond the winners stays found: a key in a query does not let the rest through.
     The other kinds are checked as wholes, and a part of one is nothing.
     """
-    ranked = sorted(set(findings), key=lambda f: (_RANK.get(f.kind, len(ORDER)), f.start - f.end, f.start, f.kind))
+    resolved: list[Finding] = []
+    cluster: list[Finding] = []
+    cluster_end = 0
+    for finding in sorted(set(findings), key=lambda f: f.start):
+        if cluster and finding.start >= cluster_end:
+            resolved += _winners(cluster)
+            cluster = []
+        cluster.append(finding)
+        cluster_end = max(cluster_end, finding.end)
+    return resolved + _winners(cluster)
+
+
+def _winners(cluster: list[Finding]) -> list[Finding]:
+    """The same for findings of which each overlaps another one."""
+    if len(cluster) < 2:
+        return cluster
     starts: list[int] = []
     taken: list[Finding] = []
-    for finding in ranked:
-        kind, start, end = finding
+    for kind, start, end in sorted(cluster, key=_precedence):
         for piece_start, piece_end in _free(taken, starts, start, end):
             if (piece_start, piece_end) != (start, end) and (
                 kind in _WHOLE or piece_end - piece_start < _SHORTEST_REST
@@ -39,6 +53,10 @@ def resolve(findings: Iterable[Finding]) -> list[Finding]:
             starts.insert(index, piece_start)
             taken.insert(index, Finding(kind, piece_start, piece_end))
     return taken
+
+
+def _precedence(finding: Finding) -> tuple[int, int, int, str]:
+    return _RANK.get(finding.kind, len(ORDER)), finding.start - finding.end, finding.start, finding.kind
 
 
 def _free(taken: list[Finding], starts: list[int], start: int, end: int) -> list[tuple[int, int]]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _CANDIDATE = Regex(rb"[+(]?[0-9](?:(?:[ \t]{1,2}|[./-]| ?\(|\)[ ./-]?| [-/] )?[0-9]){5,}")
 _EXTENSION = Regex(rb"(?i) ?(?:x|ext\.?|extension|durchwahl|#) ?[0-9]{1,5}")
 _NORTH_AMERICAN = Regex(rb"(?:(?:001|1)[ .-])?(?:\([2-9][0-9]{2}\)[ .-]?|[2-9][0-9]{2}[.-])[0-9]{3}[ .-][0-9]{4}")
-_INTERNATIONAL = Regex(rb"00[ -]?[1-9]")
+_INTERNATIONAL = Regex(rb"00[ -]?[1-9][0-9]*[ /-]")
 _BEFORE_WORDS = Regex(
     rb"(?:phone|fone|\btele?\b|mobile?|m[o\xff]vil|cell|handy|celular|\bfax|\bcall|whatsapp|\bsms\b|\bdial|\bring\b|\breach"
     rb"|answering|hotline|helpline|pager|callback|registered|messages? to|contact|\btext(?: me)?\b"
@@ -32,6 +32,8 @@ _DATE = Regex(rb"[0-9]{1,2}([./-])[0-9]{1,2}[./-](?:19|20)[0-9]{2}|(?:19|20)[0-9
 _WINDOW = 44
 _FEWEST, _MOST = 7, 15
 _MOST_PARSED = 100
+_PLUS, _SPACE = ord("+"), ord(" ")
+_SEPARATORS = b" ./\t-"
 
 
 class PhoneRecognizer:
@@ -48,19 +50,22 @@ class PhoneRecognizer:
         data = view.data
         parsed = 0
         for match in _CANDIDATE.finditer(data):
-            start, end = match.span()
-            if data[start] != 43 and _is_inner(data, start):
+            start, last = match.span()
+            if data[start] != _PLUS and _is_inner(data, start):
                 continue
-            if data[start] == 43:
-                parsed += 1
-                end = _international(data, start, end, check=parsed <= _MOST_PARSED)
-            elif goes_on(data, end, b"", WORD) and not _EXTENSION.match(data, end, end + 16):
-                continue
-            else:
-                end = _national(data, view.lower, start, end)
-            if end:
+            while start < last:
+                if data[start] == _PLUS:
+                    parsed += 1
+                    end = _international(data, start, last, check=parsed <= _MOST_PARSED)
+                elif goes_on(data, last, b"", WORD) and not _EXTENSION.match(data, last, last + 16):
+                    break
+                else:
+                    end = _national(data, view.lower, start, last)
+                if not end:
+                    break
                 extension = _EXTENSION.match(data, end, end + 16)
                 yield Finding("PHONE", *view.span(start, extension.end() if extension else end))
+                start = end + len(data[end:last]) - len(data[end:last].lstrip(_SEPARATORS))
 
 
 def _is_inner(data: bytes, start: int) -> bool:
@@ -94,14 +99,16 @@ def _is_possible(number: bytes) -> bool:
 
 def _national(data: bytes, lower: bytes, start: int, end: int) -> int:
     """The end of a number without a plus, or 0."""
-    match = _NORTH_AMERICAN.match(data, start, end)
     before = lower[max(0, start - _WINDOW) : start]
     other = _OTHER_NUMBER.search(before)
-    if match and match.end() == end and not other:
-        return end
+    american = _NORTH_AMERICAN.match(data, start, end)
+    if american and not other and (american.end() == end or data[american.end()] == _SPACE):
+        return int(american.end())
     count = len(_digits(data, start, end))
     if not _FEWEST <= count <= _MOST or _DATE.fullmatch(data[start:end]):
         return 0
+    if _INTERNATIONAL.match(data, start, end) and _is_possible(b"+" + _digits(data, start, end)[2:]):
+        return end
     announced = _BEFORE_WORDS.search(before)
     if announced is None:
         return end if _AFTER_WORDS.match(lower, end, end + 12) and not other else 0
@@ -109,4 +116,4 @@ def _national(data: bytes, lower: bytes, start: int, end: int) -> int:
 
 
 def _digits(data: bytes, start: int, end: int) -> bytes:
-    return data[start:end].translate(None, b" ()./\t-+")
+    return data[start:end].translate(None, _SEPARATORS + b"()+")

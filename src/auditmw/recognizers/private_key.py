@@ -16,7 +16,7 @@ _BEGIN = Regex(rb"(?i)-----BEGIN[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----")
 _END = Regex(rb"(?i)-----END[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----")
 _BODY = Regex(rb"(?:[^A-Za-z0-9+/\xfe]{0,40}[A-Za-z0-9+/=]{16,})+")
 _PUTTY = Regex(rb"PuTTY-User-Key-File-[23]: [^\xfe]*?Private-MAC: [0-9a-f]{40,64}")
-_SHORTEST, _LONGEST = 40, 32768
+_SHORTEST, _LONGEST = 40, 16384
 
 
 class PrivateKeyRecognizer:
@@ -31,26 +31,28 @@ class PrivateKeyRecognizer:
         """Keys, encrypted ones too."""
         data = view.data
         done = 0
-        for keyword, start, _ in view.hits(self.name):
+        for keyword, start, end in view.hits(self.name):
             if start < done:
                 continue
+            limit = min(len(data), start + _LONGEST)
+            another = view.lower.find(keyword, end, limit)
+            if another >= 0:
+                limit = another
             if keyword.startswith(b"putty"):
-                match = _PUTTY.match(data, start, start + _LONGEST)
+                match = _PUTTY.match(data, start, limit)
                 span = match.span() if match else None
             else:
-                span = _pem(data, start)
+                span = _pem(data, start, limit)
             if span:
                 done = span[1]
                 yield Finding("SECRET", *view.span(*span))
 
 
-def _pem(data: bytes, start: int) -> tuple[int, int] | None:
-    begin = _BEGIN.match(data, start, start + 100)
+def _pem(data: bytes, start: int, limit: int) -> tuple[int, int] | None:
+    begin = _BEGIN.match(data, start, limit)
     if begin is None:
         return None
-    limit = min(len(data), start + _LONGEST)
-    next_begin = data.find(b"-----BEGIN", begin.end(), limit)
-    end = _END.search(data, begin.end(), next_begin if next_begin >= 0 else limit)
+    end = _END.search(data, begin.end(), limit)
     if end is not None:
         return (start, end.end()) if end.start() - begin.end() >= _SHORTEST else None
     body = _BODY.match(data, begin.end(), limit)
