@@ -38,7 +38,7 @@ class AnswerIndex:
         """The id of the entry, or None if no wrapped client of this trail gave this."""
         if isinstance(answer, CallBlocked):
             return answer.request_id
-        for candidate in (answer, _get(answer, "response"), _get(answer, "http_response")):
+        for candidate in (answer, *(_get(answer, name) for name in ("response", "http_response", "request"))):
             try:
                 found = self._objects.get(candidate)
             except TypeError:
@@ -53,4 +53,9 @@ class AnswerIndex:
 
 
 def _get(answer: Any, name: str) -> Any:
-    return answer.get(name) if isinstance(answer, dict) else getattr(answer, name, None)
+    if isinstance(answer, dict):
+        return answer.get(name)
+    try:
+        return getattr(answer, name, None)
+    except RuntimeError:  # httpx2's way to say that a response or error has no request
+        return None

@@ -33,5 +33,5 @@ class Timer:
         yield
         ended = call.ended_ns or self._clock.monotonic_ns()
         call.latency_us = max(0, ended - started) // 1000
-        if call.first_chunk_ns is not None:
+        if call.stream and call.first_chunk_ns is not None:
             call.ttft_us = max(0, call.first_chunk_ns - started) // 1000
