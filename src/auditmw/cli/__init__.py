@@ -26,9 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its code; `arguments` are those of the process by default."""
     try:
         from auditmw.cli.app import run
+
+        code = run(arguments)
     except ModuleNotFoundError as error:
         if error.name not in _PACKAGES:
             raise
         sys.stderr.write(f"auditmw: {MissingExtra(error.name, 'cli')}\n")
         sys.exit(WRONG_USAGE)
-    sys.exit(run(arguments))
+    sys.exit(code)

@@ -22,6 +22,7 @@ from auditmw.reports.columns import Column
 WIDTH_WITHOUT_TERMINAL: Final = 160
 STATUS_STYLES: Final = {"success": "green", "error": "red", "blocked": "yellow", "incomplete": "red"}
 _OTHER_STATUS: Final = "magenta"
+_LEFT: Final = {"text", "status", "id", "time"}
 _FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _PLAIN: Final[dict[str, Callable[[Any], Any]]] = {
     "money": decimal_text,
@@ -87,14 +88,12 @@ def plain(columns: Sequence[Column], rows: Iterable[Any]) -> Iterable[dict[str, 
         }
 
 
-def write(columns: Sequence[Column], rows: Iterable[Any], form: Format, title: str | None = None) -> None:
-    """Show rows in the format that was asked for."""
+def write_rows(columns: Sequence[Column], rows: Iterable[Any], form: Format) -> None:
+    """Write rows as JSON or CSV."""
     if form is Format.json:
         write_json(plain(columns, rows))
-    elif form is Format.csv:
-        write_csv([column.name for column in columns], plain(columns, rows))
     else:
-        console().print(table(columns, list(rows), title))
+        write_csv([column.name for column in columns], plain(columns, rows))
 
 
 def table(columns: Sequence[Column], rows: Sequence[Any], title: str | None = None) -> Table:
@@ -115,16 +114,16 @@ def table(columns: Sequence[Column], rows: Sequence[Any], title: str | None = No
     for column in filter(lambda column: column.in_tables, columns):
         values = [getattr(row, column.attribute) for row in rows]
         show = _shower(column, values)
-        left = column.holds in {"text", "status", "id", "time"}
-        total = [value for value in values if value is not None] if column.adds_up and totals else []
+        cells.append([show(value) for value in values])
+        known = [value for value in values if value is not None] if column.adds_up and totals else []
+        footer = show(sum(known)) if known else Text()
         drawn.add_column(
             column.title,
-            justify="left" if left else "right",
-            no_wrap=True,
+            justify="left" if column.holds in _LEFT else "right",
+            no_wrap=column.holds != "text",  # where the terminal is narrow, only texts give way
             overflow="ellipsis",
-            footer=show(sum(total)) if total else "",
+            footer=footer,
         )
-        cells.append([show(value) for value in values])
         if column.drawn is not None:
             drawn.add_column("", no_wrap=True)
             top = max((value for value in values if value), default=1) if column.drawn == "share" else 1

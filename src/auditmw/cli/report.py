@@ -12,7 +12,7 @@ from rich.text import Text
 from auditmw.cli import text as texts
 from auditmw.cli.moments import parse_moment
 from auditmw.cli.opening import DatabaseOption, reading
-from auditmw.cli.output import Format, console, say, table, write
+from auditmw.cli.output import Format, console, say, table, write_rows
 from auditmw.errors import ConfigurationError
 from auditmw.reports import REPORTS
 from auditmw.reports.columns import Answer
@@ -84,7 +84,7 @@ def title_of(name: str, question: Question) -> str:
 def show_answer(answer: Answer, form: Format, title: str) -> None:
     """Show an answer; what must be known beside it goes to stderr."""
     if form is not Format.table:
-        write(answer.columns, answer.rows, form)
+        write_rows(answer.columns, answer.rows, form)
     elif answer.rows:
         screen = console()
         screen.print(table(answer.columns, answer.rows, title))

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from auditmw.cli import NotFound
 from auditmw.cli import text as texts
-from auditmw.cli.output import Format, console, say, write
+from auditmw.cli.output import Format, console, say, write_rows
 from auditmw.recognizers import DEFAULT_KINDS, KINDS, Finding
 from auditmw.recognizers import scan as find
 from auditmw.reports.columns import Column
@@ -59,13 +59,13 @@ def scan(
     findings = find(content, kinds=wanted)
     places = _places(content, findings)
     if form is not Format.table:
-        write(_COLUMNS, places, form)
+        write_rows(_COLUMNS, places, form)
         return
     if not findings:
         say("Nothing was found.")
         return
     screen = console()
-    for line in _view(content, findings):
+    for line in _view(content, findings, coloured=screen.color_system is not None):
         screen.print(line, soft_wrap=True)
     counts = Counter(finding.kind for finding in findings)
     say(f"{len(findings)} found: {', '.join(f'{count} {kind}' for kind, count in sorted(counts.items()))}.")
@@ -92,8 +92,8 @@ def _places(content: str, findings: Sequence[Finding]) -> list[Place]:
     return places
 
 
-def _view(content: str, findings: Sequence[Finding]) -> list[Text]:
-    """The lines that hold findings, numbered, the values struck out and their kinds put in their place."""
+def _view(content: str, findings: Sequence[Finding], *, coloured: bool) -> list[Text]:
+    """The lines that hold findings, numbered, the values struck out, or in brackets, and their kinds after."""
     starts = _line_starts(content)
     lines = []
     for number, found in groupby(findings, key=lambda finding: bisect_right(starts, finding.start)):
@@ -101,7 +101,8 @@ def _view(content: str, findings: Sequence[Finding]) -> list[Text]:
         shown = starts[number - 1]
         for kind, start, end in found:
             line.append(texts.printable(content[shown:start]), style="not dim")
-            line.append(texts.printable(content[start:end]), style="not dim strike red")
+            value = texts.printable(content[start:end])
+            line.append(value if coloured else f"[-{value}-]", style="not dim strike red")
             line.append(f"[{kind}]", style="not dim bold green")
             shown = end
         line.append(texts.printable(content[shown:].partition("\n")[0]), style="not dim")

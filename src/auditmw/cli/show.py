@@ -54,7 +54,7 @@ _SECTIONS: Final[dict[str, tuple[str, ...]]] = {
 
 def show(
     identity: Annotated[
-        str, typer.Argument(metavar="ID", help="The entry's id, whole or as tables show it; or a call's id.")
+        str, typer.Argument(metavar="ID", help="An entry's id, whole or as tables show it, or a call's.")
     ],
     db: DatabaseOption = None,
     form: Annotated[Format, typer.Option("--format", help="How to show it.")] = Format.table,

@@ -32,9 +32,7 @@ def demo(db: DatabaseOption = None) -> None:
     try:
         from auditmw.cli.demo.scene import BUDGETS, Company, answers
     except ModuleNotFoundError as error:
-        if error.name != "anthropic":
-            raise
-        raise MissingExtra("anthropic", "anthropic") from error
+        raise MissingExtra(str(error.name), "anthropic") from error
     url = db or DEFAULT_DB
     started = datetime.now(UTC)
     writer, *others = default_pipeline()
@@ -42,17 +40,21 @@ def demo(db: DatabaseOption = None) -> None:
     with StandInProvider(answer=answers) as provider, AuditTrail(url, pipeline=pipeline, app="auditmw-demo") as trail:
         say(f"Recording to {url}. The provider is a stand-in: no model is asked, nothing is billed.")
         anyio.run(Company(trail, provider).play, lambda scene: say(f"  {scene}"))
-        trail.sync.flush()
         _show(trail, started)
-    say(f"The trail stays in {url}. Look further:")
-    for line in ("query --status error", "query --user carol --format json", "report cost --by team,model"):
-        say(f"  auditmw {line} --db {url}")
+    _say_what_next(url)
 
 
 def _show(trail: AuditTrail, started: datetime) -> None:
+    trail.sync.flush()
     entries = list(trail.sync.query(since=started))
     screen = console()
     screen.print(entry_table(entries, screen.width, f"\nThe trail  {len(entries)} entries, one for each attempt"))
     for name in REPORTS:
         question = make_question(name, None, None, None)
         show_answer(ask(trail, name, question), Format.table, title_of(name, question))
+
+
+def _say_what_next(url: str) -> None:
+    say(f"The trail stays in {url}. Look further:")
+    for line in ("query --status error", "query --user carol --format json", "report cost --by team,model"):
+        say(f"  auditmw {line} --db {url}")

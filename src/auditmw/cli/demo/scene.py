@@ -62,6 +62,10 @@ def answers(request: ReceivedRequest) -> Answer:
     return Answer("Here is what I found, in the order of what matters most to you.", deltas=min(4 + words // 6, 60))
 
 
+def _asks_for(model: str) -> Callable[[ReceivedRequest], bool]:
+    return lambda request: request.model == model
+
+
 class Company:
     """Everybody who calls a model today, through one client that the trail has wrapped."""
 
@@ -70,7 +74,7 @@ class Company:
         self._provider = provider
         self._client = trail.wrap(anthropic.AsyncAnthropic(api_key="none-needed", base_url=provider.url))
         for model, seconds in _SECONDS.items():
-            provider.rule(lambda request, model=model: request.model == model, SlowFirstToken(seconds))  # type: ignore[misc]  # a default binds the loop's value
+            provider.rule(_asks_for(model), SlowFirstToken(seconds))
 
     async def play(self, progress: Callable[[str], None]) -> None:
         """Let everybody work, one after the other."""
@@ -105,9 +109,7 @@ class Company:
 
     async def _research(self) -> None:
         system = [{"type": "text", "text": _HANDBOOK, "cache_control": {"type": "ephemeral"}}]
-        with self._trail.context(
-            user_id="bob", session_id="papers", action="research.summarize", metadata={"team": "research"}
-        ):
+        with self._as("bob", "research", "research.summarize"):
             for number in range(1, 5):
                 async with self._client.messages.stream(
                     model=SONNET,
@@ -130,9 +132,7 @@ class Company:
             answer = await self._client.messages.create(messages=messages, **options)
             return answer.content[0].text if answer.content[0].type == "text" else ""
 
-        with self._trail.context(
-            user_id="carol", session_id="orders", action="finance.check_order", metadata={"team": "finance"}
-        ):
+        with self._as("carol", "finance", "finance.check_order"):
             for number in ("A-1001", "A-1002"):
                 await check_order(number)
 

@@ -1,0 +1,69 @@
+import json
+
+import pytest
+
+
+@pytest.fixture
+def entries(auditmw, db):
+    return [json.loads(line) for line in auditmw("query", "--format", "json", "--oldest-first", db=db).out.splitlines()]
+
+
+def test_all_that_an_entry_says_is_shown(auditmw, db, entries):
+    result = auditmw("show", entries[1]["request_id"], db=db)
+    assert result.code == 0
+    for words in ("claude-opus-4-7", "$0.035125", "input_tokens 7,000", "status success", "absent: "):
+        assert words in result.words
+
+
+def test_the_other_attempts_of_the_call_are_shown(auditmw, db, entries):
+    assert "the call's 2 attempts" in auditmw("show", entries[2]["request_id"], db=db).out
+    assert "attempts" not in auditmw("show", entries[0]["request_id"], db=db).out
+
+
+def test_an_error_message_is_shown_and_not_obeyed(auditmw, db, entries):
+    out = auditmw("show", entries[2]["request_id"], db=db).out
+    assert "overloaded\\x1b[2J" in out
+    assert "\x1b" not in out
+
+
+def test_an_entry_is_found_by_how_a_table_shortens_its_id(auditmw, db, entries):
+    identity = entries[0]["request_id"]
+    short = f"{identity[:13]}-{identity[-4:]}"
+    assert short in auditmw("query", db=db).out
+    assert identity in auditmw("show", short, db=db).out
+
+
+def test_an_entry_is_found_by_how_its_id_begins(auditmw, db, entries):
+    identity = entries[0]["request_id"]
+    assert identity in auditmw("show", identity[:30], db=db).out
+
+
+def test_the_last_attempt_of_a_call_is_found_by_the_id_of_the_call(auditmw, db, entries):
+    assert f"request_id {entries[3]['request_id']}" in auditmw("show", "retried", db=db).words
+
+
+def test_json_and_csv_show_the_entry_as_a_query_does(auditmw, db, entries):
+    out = auditmw("show", entries[0]["request_id"], "--format", "json", db=db).out
+    assert json.loads(out) == entries[0]
+    header, _ = auditmw("show", entries[0]["request_id"], "--format", "csv", db=db).out.splitlines()
+    assert header.split(",") == list(entries[0])
+
+
+@pytest.mark.parametrize(
+    "identity", ["unknown", "019ab1c2-3d4e-8e07", "not-an-id-at-all", "ffffffff-ffff", "\x1b[31mred\x1b[0m and more"]
+)
+def test_an_id_that_there_is_not_is_3(identity, auditmw, db):
+    result = auditmw("show", identity, db=db)
+    assert (result.code, result.out) == (3, "")
+    assert "no entry has the id" in result.err
+    assert "\x1b" not in result.err
+
+
+def test_an_id_that_means_several_entries_is_3(auditmw, db, entries):
+    beginnings = [entry["request_id"][:13] for entry in entries]
+    twice = next((one for one in beginnings if beginnings.count(one) > 1), None)
+    if twice is None:
+        pytest.skip("no two of the entries were made in one millisecond")
+    result = auditmw("show", twice, db=db)
+    assert result.code == 3
+    assert "give the whole id" in result.err

@@ -1,0 +1,50 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import auditmw.reports
+from auditmw.reports import REPORTS
+from auditmw.reports.grouping import columns_for
+
+PARTS = {"__init__", "calls", "columns", "grouping", "report", "statistics"}
+"""The files of the folder that are no report."""
+
+
+def test_every_file_is_a_registered_report():
+    files = {path.stem for path in Path(auditmw.reports.__file__).parent.glob("*.py")}
+    assert files - PARTS == set(REPORTS)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_report_asks_a_question_covers_a_time_and_has_a_test(name):
+    report = REPORTS[name]
+    assert report.question.endswith("?")
+    assert report.window > timedelta()
+    assert columns_for(report.by)
+    assert Path(__file__).with_name(f"test_{name}.py").exists()
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_of_no_entries_every_report_answers_no_rows(name, asked):
+    answer = REPORTS[name].answer([], asked(*REPORTS[name].by))
+    assert not answer.rows
+    assert answer.columns
+    assert not answer.notes
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_column_is_an_attribute_of_the_rows(name, make, asked):
+    entries = [make(input_tokens=100_000), *(make() for _ in range(20))]
+    answer = REPORTS[name].answer(entries, asked(*REPORTS[name].by))
+    assert answer.rows
+    for row in answer.rows:
+        for column in answer.columns:
+            getattr(row, column.attribute)
+
+
+def test_a_baseline_begins_before_a_short_window(asked):
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    question = asked("user", since=now - timedelta(hours=1), until=now)
+    assert REPORTS["anomalies"].first_needed(question) == question.until - timedelta(days=7)
+    assert REPORTS["cost"].first_needed(question) == question.since
