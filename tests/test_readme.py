@@ -2,6 +2,7 @@ import inspect
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
@@ -28,13 +29,15 @@ def test_every_snippet_of_the_readme_runs_and_is_recorded(provider, capsys):
     try:
         for example in document.examples():
             example.evaluate()
+        client = TestClient(document.namespace["app"], client=("10.0.0.1", 4711))
+        assert client.get("/ask?question=Why", headers={"x-user": "carol"}).status_code == 200
     finally:
         for value in document.namespace.values():
             if isinstance(value, AuditTrail):
                 value.close()
     with AuditTrail("sqlite:///audit.db") as trail:
         entries = {entry.user_id: entry for entry in trail.sync.query()}
-    assert set(entries) == {"alice", "bob", "cron"}
+    assert set(entries) == {"alice", "bob", "carol", "cron"}
     assert {entry.kind for entry in entries.values()} == {"llm"}
     assert all(entry.cost_usd for entry in entries.values())
     assert entries["bob"].action == "support.answer"
