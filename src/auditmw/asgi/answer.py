@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Final
 
 import msgspec
 
@@ -12,8 +12,10 @@ from auditmw.asgi.types import Message, Send
 from auditmw.call import Call
 from auditmw.clock import Clock
 from auditmw.entry import Status
+from auditmw.reading import FIRST_HTTP_ERROR
+from auditmw.wire import wire_json
 
-BEYOND_CAP = "answer_beyond_cap"
+BEYOND_CAP: Final = "answer_beyond_cap"
 """The name in an entry's metadata that says that the answer was too large to be kept and read."""
 
 
@@ -33,6 +35,7 @@ class Answer:
         self._on_end = on_end
         self._streamed = False
         self._hooked = False
+        """Whether each chunk passes through the hooks."""
         self._held: list[Message] | None = None
         self.client_left = False
 
@@ -46,6 +49,8 @@ class Answer:
             await self._pass(message)
             return
         last = not message.get("more_body", False)
+        if last:
+            self._call.ended_ns = self._clock.monotonic_ns()
         await self._body(message, last=last)
         if last:
             await self._on_end(self._call, "incomplete" if self._streamed and self._is_read else "success")
@@ -65,16 +70,16 @@ class Answer:
         call.provider_request_id = fields.get(b"request-id") or fields.get(b"x-request-id")
         self._streamed = "event-stream" in (call.content_type or "")
         plain = call.content_encoding in {None, "identity"}
-        self._hooked = bool(call.chunk_hooks) and plain and message["status"] == 200
-        if self._hooked and self._streamed:
+        if call.chunk_hooks and plain and message["status"] < FIRST_HTTP_ERROR:
+            if not self._streamed:
+                self._held = [message]
+                return
+            self._hooked = True
             message = {**message, "headers": replace_headers(message["headers"], {b"content-length": None})}
-        elif self._hooked:
-            self._held = [message]
-            return
         await self._pass(message)
 
     async def _body(self, message: Message, *, last: bool) -> None:
-        chunk: bytes = message.get("body", b"")
+        chunk = bytes(message.get("body", b""))
         if chunk:
             self._keep(chunk)
         if self._held is not None:
@@ -86,8 +91,8 @@ class Answer:
                     await self._pass(held)
                 self._held = None
             return
-        if self._hooked and self._streamed and chunk:
-            message = {**message, "body": self._through_hooks(chunk)}
+        if self._hooked:
+            message = {**message, "body": self._through_hooks(chunk, last=last)}
         await self._pass(message)
 
     def _keep(self, chunk: bytes) -> None:
@@ -101,13 +106,12 @@ class Answer:
             call.chunks.clear()
             call.metadata[BEYOND_CAP] = True
         else:
-            call.chunks.append(bytes(chunk))
+            call.chunks.append(chunk)
 
-    def _through_hooks(self, value: Any) -> Any:
-        for hook in self._call.chunk_hooks or ():
-            replaced = hook(value)
-            value = value if replaced is None else replaced
-        return value
+    def _through_hooks(self, chunk: bytes, *, last: bool) -> bytes:
+        run = self._call.run
+        passed: bytes = run.pass_on(chunk) if chunk else chunk
+        return passed + (run.rest() or b"") if last else passed
 
     async def _pass_replaced(self, held: list[Message]) -> None:
         """Send a whole answer as the hooks leave it."""
@@ -115,11 +119,11 @@ class Answer:
         body = b"".join(part.get("body", b"") for part in parts)
         try:
             answer = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError):  # a page, a file: nothing that is read or replaced
             pass
         else:
-            replaced = self._through_hooks(answer)
-            body = body if replaced is answer else msgspec.json.encode(replaced)
+            replaced = self._call.run.pass_on(answer)
+            body = body if replaced is answer else wire_json(replaced)
         length = {b"content-length": b"%d" % len(body)}
         await self._pass({**start, "headers": replace_headers(start.get("headers", ()), length)})
         await self._pass({"type": "http.response.body", "body": body, "more_body": False})

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from auditmw.asgi.answer import Answer
 from auditmw.asgi.headers import only_header, replace_headers
 from auditmw.asgi.refusals import NO_JSON, PACKED, Refusal, blocked, too_large, unavailable
@@ -19,6 +17,7 @@ from auditmw.entry import Status
 from auditmw.errors import AuditUnavailable, CallBlocked
 from auditmw.providers.protocol import Provider
 from auditmw.recorder import Recorder
+from auditmw.wire import wire_json
 
 MAX_BODY: Final = 32 * 1024 * 1024
 """Bytes of a request, and of an answer, that are kept to be read: what the largest provider takes."""
@@ -56,7 +55,7 @@ class EndpointRecorder:
         """Run the first halves with the request; a refusal if the application must not see it."""
         packed = only_header(scope, b"content-encoding") not in {None, "identity"}
         call.request = sent = None if packed else await body.json()
-        if sent is None and self._must_see_bodies and not body.client_left:
+        if sent is None and self._must_see_bodies and not (body.client_left or body.is_empty):
             return await self._refuse(call, PACKED if packed else NO_JSON if body.whole else too_large(self._max_body))
         call.reader.read_request(call)
         try:
@@ -67,7 +66,7 @@ class EndpointRecorder:
             return unavailable(str(error))
         changed: dict[bytes, bytes | None] = {}
         if call.request is not sent:
-            body.replace(replaced := msgspec.json.encode(call.request))
+            body.replace(replaced := wire_json(call.request))
             changed = {b"content-length": b"%d" % len(replaced), b"transfer-encoding": None}
         if call.chunk_hooks:  # they see the answer's text, so it must not come packed
             changed[b"accept-encoding"] = b"identity"
@@ -76,8 +75,7 @@ class EndpointRecorder:
         return None
 
     async def _refuse(self, call: Call, refusal: Refusal) -> Refusal:
-        call.status, call.http_status = "blocked", refusal.status
-        call.error_type, call.error_message = refusal.type, refusal.message
+        call.status, call.error_type, call.error_message = "blocked", refusal.type, refusal.message
         await self._recorder.begin_async(call)
         await self._end(call, "blocked")
         return refusal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from typing import Any, Final
 
@@ -33,6 +34,11 @@ class RequestBody:
             size += len(message.get("body", b""))
             self.whole = message["type"] == "http.request" and not message.get("more_body", False) and size <= cap
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no body at all."""
+        return self.whole and not any(message.get("body") for message in self._messages)
+
     async def _next(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.disconnect":
@@ -56,7 +62,12 @@ class RequestBody:
 
 
 def _decoded(raw: bytes) -> Any:
+    """JSON as an application may read it: the standard library's reader takes more than the standard allows."""
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
         return None
