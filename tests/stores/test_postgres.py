@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -99,6 +100,40 @@ async def test_eight_writers_of_one_trail_store_everything_once_and_in_one_order
     await stores[0].close()
 
 
+WRITE = """
+import asyncio, sys
+from auditmw.entry import AuditEntry
+from auditmw.stores import store_for
+from auditmw.stores.protocol import Batch
+
+async def write(url, name):
+    store = store_for(url)
+    await store.open()
+    for first in range(1, 121, 40):
+        await store.append(Batch(name, first, [AuditEntry(f"{name}-{n}", n) for n in range(first, first + 40)]))
+    await store.close()
+
+async def main(url, process):
+    await asyncio.gather(*(write(url, f"{process}.{n}") for n in range(4)))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_eight_processes_of_four_writers_each_complete_every_sequence(postgres_url, read):
+    processes = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", WRITE, postgres_url, str(n)) for n in range(8)
+    ]
+    assert [await process.wait() for process in processes] == [0] * 8
+    store = store_for(postgres_url)
+    await store.open()
+    found = await read(store)
+    assert [entry.leaf_index for entry in found] == list(range(8 * 4 * 120))
+    for name in {entry.writer for entry in found}:
+        assert [entry.seq for entry in found if entry.writer == name] == list(range(1, 121))
+    await store.close()
+
+
 async def test_one_writers_batch_sent_twice_at_once_lands_once(postgres_url, make_batch, read):
     stores = [store_for(postgres_url) for _ in range(4)]
     for store in stores:
@@ -141,6 +176,21 @@ async def test_a_lost_connection_is_unavailable_once_and_the_batch_lands_on_the_
         await store.append(make_batch(first_seq=2))
     assert await store.append(make_batch(first_seq=2)) == 3
     assert [entry.seq for entry in await read(store)] == [1, 2, 3, 4]
+
+
+async def test_a_connection_lost_between_copy_and_commit_leaves_nothing(store, db, make_batch, read, monkeypatch):
+    copied = postgres._copy
+
+    async def copy_and_lose_the_connection(connection, records, known):
+        await copied(connection, records, known)
+        await db.fetchval("SELECT pg_terminate_backend($1, 5000)", connection.get_server_pid())
+
+    monkeypatch.setattr(postgres, "_copy", copy_and_lose_the_connection)
+    with pytest.raises(StoreUnavailable):
+        await store.append(make_batch())
+    assert await read(store) == []
+    monkeypatch.undo()
+    assert await store.append(make_batch()) == 3
 
 
 async def test_a_batch_that_is_cancelled_lands_whole_or_not_at_all(store, make_batch, read):

@@ -101,6 +101,30 @@ async def test_a_file_that_is_no_database_is_one_clear_error(path, tmp_path):
         await SqliteStore(path).open()
 
 
+async def test_a_file_whose_tables_bear_the_trails_names_is_left_as_it_is(path):
+    ask(path, "CREATE TABLE audit_batches (x)")
+    with pytest.raises(StoreError, match="table audit_batches already exists"):
+        await SqliteStore(path).open()
+    assert ask(path, "SELECT name FROM sqlite_master") == [("audit_batches",)]
+
+
+async def test_a_file_that_is_locked_when_it_is_opened_is_unavailable(path, monkeypatch):
+    monkeypatch.setattr(sqlite_connection, "BUSY_TIMEOUT_MS", 20)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            await SqliteStore(path).open()
+    store = SqliteStore(path)
+    await store.open()
+    await store.close()
+
+
+async def test_an_old_sqlite_is_one_clear_error(path, monkeypatch):
+    monkeypatch.setattr(sqlite_connection, "OLDEST_SQLITE", (99,))
+    with pytest.raises(ConfigurationError, match="is too old"):
+        await SqliteStore(path).open()
+
+
 async def test_a_database_of_a_newer_schema_is_refused(store, path):
     ask(path, "INSERT INTO audit_schema VALUES (99)")
     with pytest.raises(SchemaMismatch, match=r"version 99 .* upgrade auditmw"):

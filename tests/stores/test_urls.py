@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from auditmw.errors import ConfigurationError
+from auditmw.errors import ConfigurationError, MissingExtra
 from auditmw.stores import STORES, path_of, store_for
 
 
@@ -51,3 +53,11 @@ def test_every_scheme_opens_a_store_of_its_own_module():
         url = {"memory": "memory://", "postgresql": "postgresql://h/d", "postgres": "postgres://h/d"}.get(scheme)
         store = store_for(url or f"{scheme}:///x")
         assert (type(store).__module__, type(store).__name__) == (f"auditmw.stores.{module}", name)
+
+
+def test_a_missing_driver_is_named_with_its_extra(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("auditmw.stores.postgres")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'auditmw\[postgres\]'"):
+        store_for("postgresql://host/db")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
-from auditmw.errors import ConfigurationError
+from auditmw.errors import ConfigurationError, MissingExtra
 from auditmw.stores.protocol import Store
 
 STORES: Final[dict[str, tuple[str, str]]] = {
@@ -25,13 +25,21 @@ def store_for(url: str) -> Store:
 
     Raises:
         ConfigurationError: no store has this scheme, or the rest of the URL is not one of that store.
+        MissingExtra: the driver of this store is not installed.
     """
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in STORES:
         raise ConfigurationError(f"{url.rpartition('@')[2]!r} is no store: use {_EXAMPLES}")
-    module, name = STORES[scheme]
-    store: Store = getattr(import_module(f"auditmw.stores.{module}"), name).from_url(url)
+    store: Store = load(*STORES[scheme]).from_url(url)
     return store
+
+
+def load(module: str, name: str) -> Any:
+    """A class of a module here, whose driver is imported only now; raises MissingExtra where it is not installed."""
+    try:
+        return getattr(import_module(f"auditmw.stores.{module}"), name)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or module, module.partition("_")[0]) from error
 
 
 def path_of(url: str) -> str:

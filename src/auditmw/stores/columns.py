@@ -81,10 +81,8 @@ def make_leaves(batch: Batch, first: int, stored_at_us: int) -> list[Leaf]:
     places = range(first, len(batch.entries))
     try:
         return _leaves([_to_row(batch, place, stored_at_us) for place in places])
-    except Exception as error:
-        for place in places:
-            _refuse_poison(batch, place, stored_at_us)
-        raise StoreError(f"the batch of {batch.writer} at {batch.first_seq} cannot be stored: {error}") from error
+    except Exception:
+        return [_leaf(batch, place, stored_at_us) for place in places]
 
 
 def to_row(entry: AuditEntry) -> list[Any]:
@@ -120,9 +118,9 @@ def _to_row(batch: Batch, place: int, stored_at_us: int) -> list[Any]:
     return values
 
 
-def _refuse_poison(batch: Batch, place: int, stored_at_us: int) -> None:
+def _leaf(batch: Batch, place: int, stored_at_us: int) -> Leaf:
     try:
-        _leaves([_to_row(batch, place, stored_at_us)])
+        return _leaves([_to_row(batch, place, stored_at_us)])[0]
     except Exception as error:
         raise PoisonEntry(f"entry {batch.entries[place].request_id!r} cannot be stored: {error}", place) from error
 

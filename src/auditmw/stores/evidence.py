@@ -7,7 +7,6 @@ several processes, each with its own reader.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any, Final, NamedTuple, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ import msgspec
 from auditmw.errors import ConfigurationError
 from auditmw.log.examine import Chunk, Control
 from auditmw.log.verify import Strays, TrailHead
+from auditmw.stores import load
 
 _READERS: Final[dict[str, tuple[str, str]]] = {
     "sqlite": ("sqlite_evidence", "SqliteEvidence"),
@@ -91,14 +91,14 @@ def open_evidence(url: str) -> EvidenceReader:
 
     Raises:
         ConfigurationError: this trail cannot be verified from another process (memory), or not under this URL.
+        MissingExtra: the driver of this store is not installed.
         NoTrail: there is none.
         StoreError: it cannot be read.
     """
     scheme = urlsplit(url).scheme
     if scheme not in _READERS:
         raise ConfigurationError(f"a trail can be verified at {', '.join(f'{name}://' for name in _READERS)} only")
-    module, name = _READERS[scheme]
-    reader: EvidenceReader = getattr(import_module(f"auditmw.stores.{module}"), name).from_url(url)
+    reader: EvidenceReader = load(*_READERS[scheme]).from_url(url)
     return reader
 
 

@@ -7,12 +7,9 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from auditmw.errors import AuditError, ConfigurationError, MissingExtra, SchemaMismatch, StoreUnavailable
+import asyncpg
 
-try:
-    import asyncpg
-except ImportError as missing:
-    raise MissingExtra("asyncpg", "postgres") from missing
+from auditmw.errors import AuditError, ConfigurationError, SchemaMismatch, StoreUnavailable
 
 CONNECT_SECONDS: Final = 10
 WRITE_SECONDS: Final = 60
