@@ -112,6 +112,10 @@ class SigningRefused(EvidenceError):  # noqa: N818  (as above)
     """The signer refuses: this is not the trail that it signed before. Run `auditmw verify`; see docs/evidence.md."""
 
 
+class NotCovered(AuditError):  # noqa: N818  (as above)
+    """No checkpoint covers this entry yet, so it cannot be proven: try again in a minute, when the writer made one."""
+
+
 class NoTrail(AuditError):  # noqa: N818  (as above)
     """There is no trail here: check the URL in --db or AUDITMW_DB."""
 

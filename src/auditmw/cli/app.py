@@ -14,7 +14,20 @@ from auditmw.cli import DONE, FAILED, WRONG_USAGE, NotFound
 from auditmw.cli.text import printable
 from auditmw.errors import AuditError, ConfigurationError, MissingExtra
 
-COMMANDS: Final = ("demo", "query", "show", "report", "scan", "gateway", "ship", "migrate", "doctor")
+COMMANDS: Final = (
+    "demo",
+    "query",
+    "show",
+    "report",
+    "scan",
+    "verify",
+    "prove",
+    "keys",
+    "gateway",
+    "ship",
+    "migrate",
+    "doctor",
+)
 """Each is a module here that has a function of its name and `EXAMPLES`, in the order in which the help shows them."""
 
 ABOUT: Final = "An audit trail for LLM calls: record them, then ask who called what, when and at what cost."
