@@ -106,7 +106,8 @@ class Call(msgspec.Struct, kw_only=True, weakref=True, eq=False):
     def on_chunk(self, function: Callable[[Any], Any]) -> None:
         """Have `function` see each chunk of a stream, or the whole answer, before the caller does.
 
-        What it returns replaces the chunk; None leaves it as it is.
+        What it returns replaces the chunk; None leaves it as it is. An object whose `rest()` gives what it has held
+        back is asked for that when the last chunk has passed.
         """
         self.chunk_hooks = [*(self.chunk_hooks or ()), function]
 

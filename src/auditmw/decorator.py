@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from typing import Any, ParamSpec, Protocol, TypeVar, cast
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from contextlib import suppress
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
-from auditmw.block import Block, Draft, read_returned
+from auditmw.arguments import NamedArguments
+from auditmw.block import Block, read_returned
 from auditmw.call import Call, require_fields
 from auditmw.context import Scope
 from auditmw.endings import ReaderTask, status_of
 from auditmw.entry import Status
-from auditmw.errors import ConfigurationError
+from auditmw.errors import ConfigurationError, NotConfigured
 from auditmw.pipeline import Form
 from auditmw.recorder import Recorder
 from auditmw.stepping import unhooked
 
-P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
+Draft: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], tuple[Recorder, Call]]
+"""Makes the call of a function from its arguments."""
+Called: TypeAlias = Callable[[Call, tuple[Any, ...], dict[str, Any]], R]
+"""Calls the function with its arguments, those named as the sanitizer has left them."""
 
 
 class Source(Protocol):
@@ -41,12 +46,14 @@ class Source(Protocol):
         """Refuse at decoration a pipeline that does not fit; without a trail yet, nothing can be said."""
 
 
-def decorate(function: F, source: Source, action: str | None, fields: dict[str, Any]) -> F:
+def decorate(
+    function: F, source: Source, action: str | None, fields: dict[str, Any], sanitize: Sequence[str] = ()
+) -> F:
     """The function, recorded; its type, signature and kind (coroutine, generator, ...) stay.
 
     Raises:
-        ConfigurationError: this is no function.
-        PipelineError: a middleware of the trail cannot run around it.
+        ConfigurationError: this is no function, or has no parameter that `sanitize` names.
+        PipelineError: a middleware of the trail cannot run around it, or there is none that sanitizes.
     """
     if isinstance(function, (staticmethod, classmethod)):
         raise ConfigurationError("put @audited below @staticmethod or @classmethod: it must see the function itself")
@@ -56,9 +63,19 @@ def decorate(function: F, source: Source, action: str | None, fields: dict[str, 
     require_fields(fields, "@audited")
     fields = {"kind": "function", "action": action or name, **fields}
 
-    def draft() -> tuple[Recorder, Call]:
+    given = NamedArguments(function, sanitize) if sanitize else None
+
+    def draft(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Recorder, Call]:
         recorder = source.recorder()
-        return recorder, recorder.draft(**fields)
+        if given is None:
+            return recorder, recorder.draft(**fields)
+        recorder.require_sanitizer(f"{name}()")
+        return recorder, recorder.draft(**fields, request=given.of(args, kwargs))
+
+    def called(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if given is not None:
+            args, kwargs = given.cleaned(call, args, kwargs)
+        return function(*args, **kwargs)
 
     routine = inspect.isroutine(function) or isinstance(function, functools.partial)
     kind: Any = function if routine else cast("Any", function).__call__
@@ -73,34 +90,37 @@ def decorate(function: F, source: Source, action: str | None, fields: dict[str, 
         if is_kind(kind)
     )
     source.require(cast("Form", form), f"{name}()")
-    wrapper: Callable[..., Any] = wrap(function, draft)
+    if given is not None:
+        with suppress(NotConfigured):  # a trail that is set later is asked at each call
+            source.recorder().require_sanitizer(f"{name}()")
+    wrapper: Callable[..., Any] = wrap(called, draft)
     return cast("F", functools.wraps(function)(wrapper))
 
 
-def _plain(function: Callable[P, R], draft: Draft) -> Callable[P, R]:
-    def audited(*args: P.args, **kwargs: P.kwargs) -> R:
-        with Block(draft) as call:
-            return _answered(call, function(*args, **kwargs))
+def _plain(called: Called[R], draft: Draft) -> Callable[..., R]:
+    def audited(*args: Any, **kwargs: Any) -> R:
+        with Block(lambda: draft(args, kwargs)) as call:
+            return _answered(call, called(call, args, kwargs))
 
     return audited
 
 
-def _coroutine(function: Callable[P, Coroutine[Any, Any, R]], draft: Draft) -> Callable[P, Coroutine[Any, Any, R]]:
-    async def audited(*args: P.args, **kwargs: P.kwargs) -> R:
-        async with Block(draft) as call:
-            return _answered(call, await function(*args, **kwargs))
+def _coroutine(called: Called[Coroutine[Any, Any, R]], draft: Draft) -> Callable[..., Coroutine[Any, Any, R]]:
+    async def audited(*args: Any, **kwargs: Any) -> R:
+        async with Block(lambda: draft(args, kwargs)) as call:
+            return _answered(call, await called(call, args, kwargs))
 
     return audited
 
 
-def _generator(function: Callable[P, Generator[Any, Any, R]], draft: Draft) -> Callable[P, Generator[Any, Any, R]]:
-    def audited(*args: P.args, **kwargs: P.kwargs) -> Generator[Any, Any, R]:
-        recorder, call = draft()
+def _generator(called: Called[Generator[Any, Any, R]], draft: Draft) -> Callable[..., Generator[Any, Any, R]]:
+    def audited(*args: Any, **kwargs: Any) -> Generator[Any, Any, R]:
+        recorder, call = draft(args, kwargs)
         recorder.begin(call)
         scope = Scope(parent=call).bind()
         reader = ReaderTask()
         try:
-            outcome = yield from _steps(scope.run(function, *args, **kwargs), scope, call, recorder)
+            outcome = yield from _steps(scope.run(called, call, args, kwargs), scope, call, recorder)
         except GeneratorExit:
             # closed, or collected in any thread and under any lock: the writer's thread does the rest
             recorder.drop(call, _closed(reader))
@@ -122,6 +142,8 @@ def _steps(steps: Generator[Any, Any, R], scope: Scope, call: Call, recorder: Re
         try:
             item = scope.run(step, sent)
         except StopIteration as stop:
+            if (held := _held(call)) is not None:
+                yield held
             return cast("R", stop.value)
         step, sent = steps.send, None
         try:
@@ -133,21 +155,24 @@ def _steps(steps: Generator[Any, Any, R], scope: Scope, call: Call, recorder: Re
             step, sent = cast("Any", steps.throw), error
 
 
-def _async_generator(function: Callable[P, AsyncGenerator[Any, Any]], draft: Draft) -> Callable[..., Any]:
-    async def audited(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Any, Any]:
-        recorder, call = draft()
+def _async_generator(called: Called[AsyncGenerator[Any, Any]], draft: Draft) -> Callable[..., Any]:
+    async def audited(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        recorder, call = draft(args, kwargs)
         await recorder.begin_async(call)
         collected = _Collected(recorder, call)
         scope = Scope(parent=call).bind()
         reader = ReaderTask()
         try:
-            steps = scope.run(function, *args, **kwargs)
+            steps = scope.run(called, call, args, kwargs)
             step: Callable[[Any], Any] = lambda _: unhooked(steps)  # noqa: E731  (this generator closes that one)
             sent: Any = None
             while True:
                 try:
                     item = await scope.within(step(sent))
                 except StopAsyncIteration:
+                    if (held := _held(call)) is not None:
+                        with suppress(GeneratorExit):  # closed here, it had come to its end before
+                            yield held
                     break
                 step, sent = steps.asend, None
                 try:
@@ -184,8 +209,16 @@ def _closed(reader: ReaderTask) -> Status:
 
 
 def _answered(call: Call, answer: R) -> R:
-    call.response = call.run.pass_on(answer) if call.chunk_hooks else answer
-    return cast("R", call.response)
+    call.response = answer
+    if not call.chunk_hooks:
+        return answer
+    passed = call.run.pass_on(answer)
+    held = _held(call)
+    return cast("R", passed if held is None else passed + held)
+
+
+def _held(call: Call) -> Any:
+    return call.run.rest() if call.chunk_hooks else None
 
 
 def _passed(call: Call, item: Any, recorder: Recorder) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar, overload
 
@@ -59,13 +59,22 @@ def configure(trail: AuditTrail | str | None, **options: Any) -> AuditTrail | No
 @overload
 def audited(function: F, /) -> F: ...
 @overload
-def audited(function: None = None, /, *, action: str | None = None, **fields: Any) -> Callable[[F], F]: ...
-def audited(function: Callable[..., Any] | None = None, /, *, action: str | None = None, **fields: Any) -> Any:
+def audited(
+    function: None = None, /, *, action: str | None = None, sanitize: Sequence[str] = (), **fields: Any
+) -> Callable[[F], F]: ...
+def audited(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    action: str | None = None,
+    sanitize: Sequence[str] = (),
+    **fields: Any,
+) -> Any:
     """Record every call of a function in the trail that `configure` set; as `AuditTrail.audited`.
 
     Raises:
         NotConfigured: at the first call, where no trail was set.
     """
     if function is None:
-        return partial(decorate, source=_configured, action=action, fields=fields)
-    return decorate(function, _configured, action, fields)
+        return partial(decorate, source=_configured, action=action, fields=fields, sanitize=sanitize)
+    return decorate(function, _configured, action, fields, sanitize)

@@ -42,6 +42,10 @@ class Layer:
             raise PipelineError(f"{self.name} yields more than once: {ONCE}")
         self.offloads: bool = getattr(middleware, "offloads", False)
         """Whether an async call with a large body steps this layer in a worker thread."""
+        self.waits: bool = getattr(middleware, "waits", False)
+        """Whether it may wait for something, so that an async call always steps it in a worker thread."""
+        self.clean_stored: Callable[[Call], None] | None = getattr(middleware, "clean_stored", None)
+        """What cleans an entry before it is sealed, whether or not the call got as far as this layer."""
         self.on_error: OnError = getattr(middleware, "on_error", "continue")
         if self.on_error not in {"block", "continue"}:
             raise PipelineError(f"{self.name}.on_error is {self.on_error!r}: use 'block' or 'continue'")

@@ -184,14 +184,25 @@ class AuditTrail:
     @overload
     def audited(self, function: F, /) -> F: ...
     @overload
-    def audited(self, function: None = None, /, *, action: str | None = None, **fields: Any) -> Callable[[F], F]: ...
     def audited(
-        self, function: Callable[..., Any] | None = None, /, *, action: str | None = None, **fields: Any
+        self, function: None = None, /, *, action: str | None = None, sanitize: Sequence[str] = (), **fields: Any
+    ) -> Callable[[F], F]: ...
+    def audited(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        action: str | None = None,
+        sanitize: Sequence[str] = (),
+        **fields: Any,
     ) -> Any:
-        """Record every call of a coroutine, async generator, function or generator; `action` defaults to its name."""
+        """Record every call of a coroutine, async generator, function or generator; `action` defaults to its name.
+
+        `sanitize` names arguments that the sanitizer cleans before the function sees them; no other argument is read.
+        """
         if function is None:
-            return partial(decorate, source=self, action=action, fields=fields)
-        return decorate(function, self, action, fields)
+            return partial(decorate, source=self, action=action, fields=fields, sanitize=sanitize)
+        return decorate(function, self, action, fields, sanitize)
 
     def call(self, *, action: str | None = None, **fields: Any) -> Block:
         """Record a block by hand: `async with trail.call(action=..., model=...) as call:`, or `with` in sync code."""

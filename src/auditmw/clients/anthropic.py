@@ -14,7 +14,7 @@ import httpx2
 from auditmw.call import Call
 from auditmw.clients.answers import AnswerIndex
 from auditmw.clients.batches import expand_batch_results
-from auditmw.clients.bodies import AsyncRecordedBody, RecordedBody, status_at_end
+from auditmw.clients.bodies import AsyncRecordedBody, RecordedBody, status_at_end, unpacked, unpacked_async
 from auditmw.clients.replacing import replace_body
 from auditmw.endings import status_of
 from auditmw.errors import ConfigurationError
@@ -91,7 +91,7 @@ class AnthropicMiddleware(anthropic.Middleware):
             _note_whole(call, http)
             await self._recorder.end_async(call, status_at_end(call))
             return self._whole(response, call)
-        http.stream = AsyncRecordedBody(http.stream, call, self._recorder)  # type: ignore[arg-type]  # async by its client
+        http.stream = AsyncRecordedBody(unpacked_async(http, call), call, self._recorder)
         return response
 
     def handle(self, request: anthropic.APIRequest, call_next: Any) -> Any:
@@ -116,7 +116,7 @@ class AnthropicMiddleware(anthropic.Middleware):
             _note_whole(call, http)
             self._recorder.end(call, status_at_end(call))
             return self._whole(response, call)
-        http.stream = RecordedBody(http.stream, call, self._recorder)  # type: ignore[arg-type]  # sync by its client
+        http.stream = RecordedBody(unpacked(http, call), call, self._recorder)
         return response
 
     def _draft(self, request: anthropic.APIRequest) -> Call | None:

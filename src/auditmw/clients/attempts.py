@@ -13,6 +13,7 @@ from auditmw.call import Call
 from auditmw.clients.answers import AnswerIndex
 from auditmw.providers import READERS, for_path
 from auditmw.recorder import Recorder
+from auditmw.wire import wire_json
 
 AZURE: Final = "azure.ai.openai"
 RETRIES: Final = "x-stainless-retry-count"
@@ -70,7 +71,7 @@ class Attempts:
             request.method,
             request.url,
             headers=[(name, value) for name, value in request.headers.multi_items() if name != "content-length"],
-            content=msgspec.json.encode(call.request),
+            content=wire_json(call.request),
             extensions=request.extensions,
         )
         self._answers.add(sent, call)

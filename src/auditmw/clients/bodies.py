@@ -54,6 +54,8 @@ class AsyncRecordedBody(httpx2.AsyncByteStream):
         try:
             chunk = await self._iterator.__anext__()
         except StopAsyncIteration:
+            if self._call.chunk_hooks and (held := self._call.run.rest()):
+                return bytes(held)
             await self._recorder.end_async(self._call, status_at_end(self._call))
             raise
         except BaseException as error:
@@ -104,6 +106,8 @@ class RecordedBody(httpx2.SyncByteStream):
         try:
             chunk = next(self._iterator)
         except StopIteration:
+            if self._call.chunk_hooks and (held := self._call.run.rest()):
+                return bytes(held)
             self._recorder.end(self._call, status_at_end(self._call))
             raise
         except BaseException as error:
@@ -126,3 +130,57 @@ class RecordedBody(httpx2.SyncByteStream):
 
     def __del__(self) -> None:
         self._recorder.drop(self._call)
+
+
+def unpacked_async(response: httpx2.Response, call: Call) -> Any:
+    """An async response's body as `on_chunk` functions can read it: without its content encoding, if any read it."""
+    packed = _as_packed(response, call)
+    return response.stream if packed is None else _AsyncUnpackedBody(packed)
+
+
+def unpacked(response: httpx2.Response, call: Call) -> Any:
+    """The same for a sync response."""
+    packed = _as_packed(response, call)
+    return response.stream if packed is None else _UnpackedBody(packed)
+
+
+def _as_packed(response: httpx2.Response, call: Call) -> httpx2.Response | None:
+    """A response with the packed body, for httpx2 to unpack; the caller's own says no more that it is packed."""
+    if not call.chunk_hooks:
+        return None
+    response.headers.pop("content-length", None)
+    encoding = response.headers.pop("content-encoding", None)
+    if encoding is None or encoding == "identity":
+        return None
+    call.content_encoding = None
+    return httpx2.Response(200, headers={"content-encoding": encoding}, stream=response.stream)
+
+
+class _AsyncUnpackedBody(httpx2.AsyncByteStream):
+    def __init__(self, packed: httpx2.Response) -> None:
+        self._packed = packed
+
+    @property
+    def elapsed(self) -> Any:
+        return getattr(self._packed.stream, "elapsed", None)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._packed.aiter_bytes()
+
+    async def aclose(self) -> None:
+        await self._packed.aclose()
+
+
+class _UnpackedBody(httpx2.SyncByteStream):
+    def __init__(self, packed: httpx2.Response) -> None:
+        self._packed = packed
+
+    @property
+    def elapsed(self) -> Any:
+        return getattr(self._packed.stream, "elapsed", None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._packed.iter_bytes()
+
+    def close(self) -> None:
+        self._packed.close()

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 from auditmw.clients.answers import AnswerIndex
 from auditmw.clients.attempts import Attempts
-from auditmw.clients.bodies import AsyncRecordedBody, RecordedBody, status_at_end
+from auditmw.clients.bodies import AsyncRecordedBody, RecordedBody, status_at_end, unpacked, unpacked_async
 from auditmw.clients.whole import as_passed_on, is_read_ahead, read_ahead, read_ahead_async
 from auditmw.endings import status_of
 from auditmw.errors import ConfigurationError, MissingExtra
@@ -120,7 +120,7 @@ class RecordedAsyncClient(httpx2.AsyncClient):
             await self.recorder.end_async(call, status_at_end(call))
             response = as_passed_on(response, call)
         else:
-            response.stream = AsyncRecordedBody(cast("httpx2.AsyncByteStream", response.stream), call, self.recorder)
+            response.stream = AsyncRecordedBody(unpacked_async(response, call), call, self.recorder)
         self._attempts.answered(call, response)
         if not stream:
             try:
@@ -175,7 +175,7 @@ class RecordedClient(httpx2.Client):
             self.recorder.end(call, status_at_end(call))
             response = as_passed_on(response, call)
         else:
-            response.stream = RecordedBody(cast("httpx2.SyncByteStream", response.stream), call, self.recorder)
+            response.stream = RecordedBody(unpacked(response, call), call, self.recorder)
         self._attempts.answered(call, response)
         if not stream:
             try:

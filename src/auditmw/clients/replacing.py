@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import httpx2
 import msgspec
 
 from auditmw.call import Call
+from auditmw.wire import wire_json
 
 
 def replace_body(response: Any, call: Call) -> Any:
     """Have `on_chunk` functions see, and perhaps replace, a whole answer; without any the response is left alone."""
     if not call.chunk_hooks or call.status != "success":
         return response
-    body = msgspec.json.decode(response.http_response.content)
+    try:
+        body = msgspec.json.decode(response.http_response.content)
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # sound, a file: nothing that is read or replaced
+        return response
     replaced = call.run.pass_on(body)
     if replaced is not body:
         original: httpx2.Response = response.http_response
@@ -22,8 +27,10 @@ def replace_body(response: Any, call: Call) -> Any:
         response.http_response = httpx2.Response(
             original.status_code,
             headers=headers,
-            content=msgspec.json.encode(replaced),
+            content=wire_json(replaced),
             request=original.request,
             extensions=original.extensions,
         )
+        with suppress(RuntimeError):  # an answer that a test double has made was never timed
+            response.http_response.elapsed = original.elapsed
     return response

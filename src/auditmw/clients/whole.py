@@ -9,6 +9,7 @@ import msgspec
 
 from auditmw.call import Call
 from auditmw.reading import decoded
+from auditmw.wire import wire_json
 
 
 class WholeBody(httpx2.ByteStream):
@@ -70,14 +71,17 @@ def as_passed_on(response: httpx2.Response, call: Call) -> httpx2.Response:
     """A response that was read ahead, as the `on_chunk` functions want the caller to see it."""
     if not call.chunk_hooks or call.status != "success":
         return response
-    body = msgspec.json.decode(decoded(b"".join(call.chunks), call.content_encoding))
+    try:
+        body = msgspec.json.decode(decoded(b"".join(call.chunks), call.content_encoding))
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # sound, a file: nothing that is read or replaced
+        return response
     passed = call.run.pass_on(body)
     if passed is body:
         return response
     return httpx2.Response(
         response.status_code,
         headers=[(k, v) for k, v in response.headers.multi_items() if k not in {"content-length", "content-encoding"}],
-        stream=WholeBody(msgspec.json.encode(passed), response.stream),
+        stream=WholeBody(wire_json(passed), response.stream),
         request=response.request,
         extensions=response.extensions,
         history=response.history,

@@ -6,12 +6,13 @@ from typing import Any
 
 from auditmw.middleware.cost import CostCalculator
 from auditmw.middleware.hasher import Hasher
+from auditmw.middleware.sanitizer import Sanitizer
 from auditmw.middleware.timer import Timer
 from auditmw.middleware.writer import Writer
 
-__all__ = ["CostCalculator", "Hasher", "Timer", "Writer", "default_pipeline"]
+__all__ = ["CostCalculator", "Hasher", "Sanitizer", "Timer", "Writer", "default_pipeline"]
 
 
 def default_pipeline() -> list[Any]:
     """A new list of the default middlewares, outermost first; change it as you like and give it to a trail."""
-    return [Writer(), Hasher(), CostCalculator(), Timer()]
+    return [Writer(), Hasher(), CostCalculator(), Sanitizer(), Timer()]

@@ -85,8 +85,6 @@ class Sanitizer:
         self._deadline = deadline
         self._services: Services | None = None
         self._random = secrets.token_bytes(32)
-        self.restores: bool = restore and "replace" in self._actions.values()
-        """Whether it puts values back into answers, which it cannot in a binary stream of events."""
         self.on_error: Literal["block", "continue"] = "continue" if on_error == "continue" else "block"
         self.waits: bool = bool(recognizers)
         """Whether recognizers of others run, which no event loop should wait for."""

@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 Event = dict[str, Any]
+Ends = Callable[[tuple[Hashable, ...]], bool]
+"""Whether the text of this id has ended."""
 
 
 class Part(NamedTuple):
@@ -43,7 +45,7 @@ def parts(event: Event) -> Iterator[Part]:
         yield Part(key, event["delta"], "arguments" in kind, event, "delta", lambda text: {**event, "delta": text})
 
 
-def ended(event: Event) -> Callable[[tuple[Hashable, ...]], bool] | None:
+def ended(event: Event) -> Ends | None:
     """Which texts, by their ids, are complete before this event; None if it completes none."""
     kind = event.get("type")
     if kind == "content_block_stop":

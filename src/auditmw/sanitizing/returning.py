@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from auditmw.call import Call
+from auditmw.sanitizing.framings import BinaryFrames, ServerSentEvents
 from auditmw.sanitizing.restoring import Restorer, TextStream
 from auditmw.sanitizing.streams import EventStream, Whole
 from auditmw.sanitizing.tokens import Tokens
@@ -38,7 +39,9 @@ class Returning:
     def _reader(self) -> EventStream | Whole | None:
         content_type = self._call.content_type or ""
         if content_type.startswith("text/event-stream"):
-            self._bytes = EventStream(self._restorer)
+            self._bytes = EventStream(self._restorer, ServerSentEvents())
+        elif content_type.startswith("application/vnd.amazon.eventstream"):
+            self._bytes = EventStream(self._restorer, BinaryFrames())
         elif "json" in content_type:
             self._bytes = Whole(self._restorer)
         return self._bytes
