@@ -223,6 +223,29 @@ async def test_a_database_of_a_newer_schema_is_refused(postgres_url, db):
         await store_for(postgres_url).open()
 
 
+async def test_a_database_that_cannot_hold_every_text_is_refused(postgres_server):
+    parts = urlsplit(postgres_server)
+    db = await asyncpg.connect(postgres_server)
+    await db.execute("CREATE DATABASE auditmw_latin1 ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    try:
+        with pytest.raises(ConfigurationError, match="encoded as LATIN1"):
+            await store_for(urlunsplit(parts._replace(path="/auditmw_latin1"))).open()
+    finally:
+        await db.execute("DROP DATABASE auditmw_latin1")
+        await db.close()
+
+
+async def test_a_url_that_the_driver_cannot_read_is_one_clear_error():
+    with pytest.raises(ConfigurationError, match="postgresql://host/db"):
+        await store_for("postgresql://host/db?sslmode=sometimes").open()
+
+
+async def test_a_table_that_is_gone_is_a_schema_that_does_not_fit(store, db, make_batch):
+    await db.execute("DROP TABLE audit_tiles")
+    with pytest.raises(SchemaMismatch, match="run `auditmw migrate`"):
+        await store.append(make_batch())
+
+
 async def test_a_reader_migrates_nothing(empty_database_url):
     with pytest.raises(SchemaMismatch, match="run `auditmw migrate`"):
         await store_for(empty_database_url).open(read_only=True)

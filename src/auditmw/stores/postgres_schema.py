@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from auditmw.errors import SchemaMismatch, StoreUnavailable
+from auditmw.errors import ConfigurationError, SchemaMismatch, StoreUnavailable
 from auditmw.stores.migrate import pending
 from auditmw.stores.partitions import months_needed
 
@@ -23,8 +23,12 @@ async def prepare_schema(db: Any, *, read_only: bool) -> None:
     """Bring the schema up to date where this connection owns it.
 
     Raises:
+        ConfigurationError: the database cannot hold every text.
         SchemaMismatch: it is newer than this auditmw, or older and this connection does not own it or is `read_only`.
     """
+    encoding = await db.fetchval("SHOW server_encoding")
+    if encoding != "UTF8":
+        raise ConfigurationError(f"the database is encoded as {encoding}, which not every entry fits: make it UTF8")
     missing = pending("postgres", await _version(db))
     owner = not read_only and await db.fetchval(_MAY_MIGRATE)
     if missing and not owner:
