@@ -154,7 +154,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Close both connections; their threads end with them."""
-        for connection in (self._writer, self._reader):
+        for connection in (self._reader, self._writer):  # the writer last: it folds the log into the file
             if connection is not None:
                 await connection.close()
         self._writer = self._reader = None
