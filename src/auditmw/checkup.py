@@ -13,6 +13,7 @@ from auditmw.errors import AuditError
 from auditmw.journal import survey
 from auditmw.keys import read_key
 from auditmw.locations import journal_directory, key_directory
+from auditmw.signing_keys import VARIABLE, find_signing_key
 from auditmw.stores import store_for
 from auditmw.stores.protocol import Filter
 
@@ -35,7 +36,7 @@ class Finding(NamedTuple):
 
 def examine(url: str) -> list[Finding]:
     """Look at everything that the trail at `url` stands on; changes nothing."""
-    return [*asyncio.run(_store(url)), *_key(url), *_journals(url)]
+    return [*asyncio.run(_store(url)), *_key(url), *_signing_key(url), *_journals(url)]
 
 
 async def _store(url: str) -> list[Finding]:
@@ -55,9 +56,7 @@ async def _store(url: str) -> list[Finding]:
         if actions[action]
     ]
     if recovered := actions["recover"]:
-        findings.append(
-            Finding("ok", "recoveries", f"{recovered} dead processes were recovered from journals")
-        )
+        findings.append(Finding("ok", "recoveries", f"{recovered} dead processes were recovered from journals"))
     return findings
 
 
@@ -78,6 +77,25 @@ def _key(url: str) -> Iterator[Finding]:
         return
     where = "beside the database: back it up apart from it" if path.parent == home else str(path)
     yield Finding("ok", "digest key", f"{key.id}, {where}")
+
+
+def _signing_key(url: str) -> Iterator[Finding]:
+    home = key_directory(url)
+    try:
+        key = find_signing_key(None, home, journal_directory(url, None, os.environ), os.environ)
+    except AuditError as error:
+        yield Finding("problem", "signing key", str(error))
+        return
+    if key is None:
+        found = (
+            "there is none: `auditmw verify` can only say that the trail agrees with itself; run `auditmw keys init`"
+        )
+        yield Finding("warning", "signing key", found)
+    elif home is not None and not os.environ.get(VARIABLE):
+        found = f"{key.signer.name}, beside the database: who gets both can write another history"
+        yield Finding("warning", "signing key", found)
+    else:
+        yield Finding("ok", "signing key", key.signer.name)
 
 
 def _journals(url: str) -> Iterator[Finding]:

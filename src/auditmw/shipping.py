@@ -18,6 +18,7 @@ from auditmw.health import Health
 from auditmw.journal import Follower, Record
 from auditmw.prices import PriceBook
 from auditmw.sealing import decode, numbered
+from auditmw.signing import Signing
 from auditmw.stores.protocol import Batch, Store
 
 BATCH_ENTRIES: Final = 2000
@@ -30,11 +31,18 @@ class Shipper:
     """Moves what applications journal in a directory into the store, until it is stopped."""
 
     def __init__(
-        self, store: Store, directory: Path, *, prices: PriceBook | None = None, clock: Clock | None = None
+        self,
+        store: Store,
+        directory: Path,
+        *,
+        signing: Callable[[Health], Signing | None] = lambda _: None,
+        prices: PriceBook | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.health = Health(journal_dir=str(directory))
         self._store = store
         self._directory = directory
+        self._make_signing = signing
         self._stopping = False
         self._prices = prices or PriceBook()
         self._delivery = Delivery(
@@ -59,6 +67,7 @@ class Shipper:
         """
         await self._open()
         await asyncio.to_thread(self._prices.load)
+        signing = self._make_signing(self.health)
         loop = asyncio.get_running_loop()
         recovered = float("-inf")
         try:
@@ -68,6 +77,8 @@ class Shipper:
                     if loop.time() - recovered >= ORPHANS_EVERY_SECONDS:
                         await self._delivery.recover()
                         recovered = loop.time()
+                    if signing is not None:
+                        await signing.step()
                     if on_progress is not None:
                         on_progress(self.health)
                     if once and not shipped:
@@ -75,6 +86,8 @@ class Shipper:
                     if not shipped:
                         await asyncio.sleep(IDLE_SECONDS)
         finally:
+            if signing is not None:
+                await signing.close()
             await self._store.close()
 
     async def _open(self) -> None:

@@ -7,21 +7,26 @@ and refuses otherwise: a restored backup must not become a second history under 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from math import inf
+from pathlib import Path
 from typing import Final, NamedTuple
 from uuid import uuid4
 
-from auditmw.clock import Clock
+from auditmw.clock import Clock, SystemClock
 from auditmw.diagnostics import report
 from auditmw.errors import SigningRefused, StoreUnavailable
 from auditmw.health import Health
+from auditmw.locations import key_directory
 from auditmw.log.checkpoint import Checkpoint
 from auditmw.log.examine import read_head
 from auditmw.log.keys import Signer
 from auditmw.log.merkle import Frontier
 from auditmw.signed_before import Signed, SignedBefore
+from auditmw.signing_keys import find_signing_key
 from auditmw.stores.heads import Heads, Tree
+from auditmw.stores.protocol import Store
 
 LEASE_SECONDS: Final = 15.0
 RETRY_SECONDS: Final = 1.0
@@ -189,3 +194,35 @@ class Signing:
                 await asyncio.to_thread(sink, note)
             except Exception as error:  # it is in the store, and the next one covers more
                 report("auditmw.checkpoint_not_delivered", error=repr(error), sink=repr(sink))
+
+
+def make_signing(
+    store: Store,
+    url: str,
+    journal_dir: Path | None,
+    health: Health,
+    *,
+    chosen: str | os.PathLike[str] | Signer | None = None,
+    sinks: Sequence[Sink] = (),
+    rhythm: Rhythm | None = None,
+    heartbeat: Callable[[], None] | None = None,
+    clock: Clock | None = None,
+) -> Signing | None:
+    """What makes the checkpoints of the trail at `url`, with the key that was chosen or is found; None without a tree.
+
+    Raises:
+        ConfigurationError: the key cannot be used.
+    """
+    if store.heads is None:
+        return None
+    key = find_signing_key(chosen, key_directory(url), journal_dir, os.environ)
+    return Signing(
+        store.heads,
+        signer=None if key is None else key.signer,
+        before=None if key is None or key.memory is None else SignedBefore(key.memory),
+        sinks=sinks,
+        rhythm=rhythm or Rhythm(),
+        health=health,
+        heartbeat=heartbeat,
+        clock=clock or SystemClock(),
+    )

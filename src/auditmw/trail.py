@@ -33,9 +33,7 @@ from auditmw.pipeline import Form, Pipeline
 from auditmw.prices import PriceBook
 from auditmw.querying import Pages
 from auditmw.recorder import Recorder
-from auditmw.signed_before import SignedBefore
-from auditmw.signing import Rhythm, Signing
-from auditmw.signing_keys import find_signing_key
+from auditmw.signing import Rhythm, Signing, make_signing
 from auditmw.stores import store_for
 from auditmw.stores.protocol import Filter, Store
 from auditmw.sync import SyncTrail
@@ -89,7 +87,7 @@ class AuditTrail:
         self._key_file = key_file
         self._signing_key = signing_key
         self._sinks = make_sinks(checkpoint_sinks)
-        self._rhythm = checkpoint_rhythm or Rhythm()
+        self._rhythm = checkpoint_rhythm
         self._journal_dir = directory = journal_directory(url, journal_dir, os.environ)
         self._key: HashKey | None = None
         self._key_wanted = True
@@ -242,16 +240,14 @@ class AuditTrail:
 
     def _signing(self) -> Signing | None:
         """What makes the checkpoints; None in a store that keeps no tree."""
-        if self._store.heads is None:
-            return None
-        key = find_signing_key(self._signing_key, key_directory(self.url), self._journal_dir, os.environ)
-        return Signing(
-            self._store.heads,
-            signer=None if key is None else key.signer,
-            before=None if key is None or key.memory is None else SignedBefore(key.memory),
+        return make_signing(
+            self._store,
+            self.url,
+            self._journal_dir,
+            self.sink.health,
+            chosen=self._signing_key,
             sinks=self._sinks,
             rhythm=self._rhythm,
-            health=self.sink.health,
             heartbeat=lambda: self.sink.control("heartbeat"),
             clock=self.clock,
         )

@@ -10,7 +10,7 @@ from auditmw import AuditTrail
 from auditmw.cli.app import COMMANDS, make_app, run
 from auditmw.errors import StoreUnavailable
 
-PARTS = {"__init__", "app", "entries", "moments", "opening", "output", "text"}
+PARTS = {"__init__", "app", "entries", "levels", "moments", "opening", "output", "text"}
 """The files of the folder that are no command."""
 
 

@@ -17,6 +17,7 @@ from auditmw.errors import ConfigurationError
 from auditmw.health import Health
 from auditmw.locations import journal_directory
 from auditmw.shipping import Shipper
+from auditmw.signing import make_signing
 from auditmw.stores import store_for
 
 EXAMPLES: Final = (
@@ -44,7 +45,8 @@ def ship(
     if directory is None:
         raise ConfigurationError("a trail in memory has no journal to ship: name a database with --db")
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    shipper = Shipper(store_for(url), directory)
+    store = store_for(url)
+    shipper = Shipper(store, directory, signing=lambda health: make_signing(store, url, directory, health))
     said = 0
 
     def progress(health: Health) -> None:
