@@ -74,8 +74,8 @@ def read_returned(call: Call) -> None:
             return
         call.kind = "llm"
         call.reader = reader
-        call.provider = call.provider or reader.name
         reader.read_response(call, call.response)
         call.model = call.model or call.response_model
+        call.provider = call.provider or reader.vendor(call.response_model)
     except Exception as error:  # a foreign object may raise anything when it is looked at
         call.run.count("reading what was returned", error)

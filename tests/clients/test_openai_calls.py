@@ -344,6 +344,13 @@ async def test_azure_is_recorded_as_azure_with_its_own_request_id(trail, stored)
     assert (entry.kind, entry.provider_request_id) == ("llm", "apim-1")
 
 
+@pytest.mark.parametrize(("model", "provider"), [("gpt-6.1-sol", "openai"), ("qwen4:8b", None)])
+def test_on_another_server_only_the_model_tells_the_provider(model, provider, gpt, stored):
+    gpt.chat.completions.create(**{**ASK, "model": model})
+    [entry] = stored()
+    assert entry.provider == provider
+
+
 def test_what_generates_nothing_is_a_request(trail, stored):
     body = {
         "object": "list",
@@ -459,9 +466,12 @@ async def async_only(call):
 
 
 def test_an_async_middleware_is_refused_where_a_sync_client_is_wrapped():
-    with AuditTrail("memory://", pipeline=[Writer(), async_only]) as trail, openai.OpenAI(api_key="test") as client:
-        with pytest.raises(PipelineError, match="async_only is async and a call of a sync OpenAI client is not"):
-            trail.wrap(client)
+    with (
+        AuditTrail("memory://", pipeline=[Writer(), async_only]) as trail,
+        openai.OpenAI(api_key="test") as client,
+        pytest.raises(PipelineError, match="async_only is async and a call of a sync OpenAI client is not"),
+    ):
+        trail.wrap(client)
 
 
 class Corporate(openai.OpenAI):

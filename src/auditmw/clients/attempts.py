@@ -51,7 +51,6 @@ class Attempts:
         reader = for_path(url.path)
         call = self._recorder.draft(
             kind="request" if reader is None else "llm",
-            provider=AZURE if url.host.endswith(".azure.com") else "openai",
             host=url.host,
             call_id=call_id,
             attempt=attempt,
@@ -61,6 +60,7 @@ class Attempts:
         if reader is None:
             call.action = call.action or url.path.rpartition("/v1/")[2].strip("/").replace("/", ".")
         call.reader.read_request(call)
+        call.provider = _provider(url.host, call)
         call.before_seal(self._answers.add_ids)
         self._answers.add(request, call)
         return call
@@ -96,6 +96,14 @@ class Attempts:
     def answered(self, call: Call, response: httpx2.Response) -> None:
         """Remember the response that the SDK gets, so that its entry can be found."""
         self._answers.add(response, call)
+
+
+def _provider(host: str, call: Call) -> str | None:
+    """Who is asked: many servers speak OpenAI's formats, so elsewhere only the model tells."""
+    if host.endswith(".azure.com"):
+        return AZURE
+    provider: str | None = "openai" if host.endswith("openai.com") else call.reader.vendor(call.model)
+    return provider
 
 
 def _whose(request: httpx2.Request, content: bytes | None) -> tuple[str | None, int]:

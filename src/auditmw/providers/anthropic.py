@@ -83,6 +83,10 @@ class AnthropicMessages:
         read_error_basics(call, fields)
         call.provider_request_id = call.provider_request_id or text(fields, "request_id")
 
+    def vendor(self, model: str | None) -> str | None:  # noqa: ARG002  (nobody else's models answer in this format)
+        """Anthropic, on whatever platform."""
+        return self.name
+
     def matches(self, answer: Any) -> bool:
         """Whether this is a message: an SDK's or a dict of that shape."""
         return (

@@ -70,6 +70,10 @@ class OpenAIChat:
         """The type (or code) and message of an error."""
         openai_usage.read_error(call, body)
 
+    def vendor(self, model: str | None) -> str | None:
+        """OpenAI, if the model is one of theirs: many others speak this format too."""
+        return self.name if openai_usage.is_own_model(model) else None
+
     def matches(self, answer: Any) -> bool:
         """Whether this is a completion: an SDK's or a dict of that shape."""
         return member(answer, "object") == "chat.completion" and isinstance(member(answer, "choices"), list)

@@ -66,6 +66,10 @@ class OpenAIResponses:
         """The type (or code) and message of an error."""
         openai_usage.read_error(call, body)
 
+    def vendor(self, model: str | None) -> str | None:
+        """OpenAI, if the model is one of theirs: many others speak this format too."""
+        return self.name if openai_usage.is_own_model(model) else None
+
     def matches(self, answer: Any) -> bool:
         """Whether this is a response: an SDK's or a dict of that shape."""
         return member(answer, "object") == "response" and isinstance(member(answer, "output"), list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, NamedTuple
 
 from auditmw.call import Call
@@ -9,7 +10,15 @@ from auditmw.entry import Usage
 from auditmw.iterations import count
 from auditmw.providers.plain import read_error_basics, read_request_basics, section, text, without
 
+_OWN_MODEL: Final = re.compile(
+    r"(openai/|azure/)?(ft:)?(gpt-(?!oss)|chatgpt-|o\d|codex-|computer-use-|text-embedding-)", re.IGNORECASE
+)
 PERSONAL: Final = frozenset({"metadata", "user", "safety_identifier", "prompt_cache_key"})
+
+
+def is_own_model(model: str | None) -> bool:
+    """Whether a model is one that only OpenAI and Azure serve, by its name."""
+    return model is not None and _OWN_MODEL.match(model) is not None
 
 
 class Names(NamedTuple):
