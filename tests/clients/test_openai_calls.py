@@ -344,11 +344,11 @@ async def test_azure_is_recorded_as_azure_with_its_own_request_id(trail, stored)
     assert (entry.kind, entry.provider_request_id) == ("llm", "apim-1")
 
 
-@pytest.mark.parametrize(("model", "provider"), [("gpt-6.1-sol", "openai"), ("qwen4:8b", None)])
-def test_on_another_server_only_the_model_tells_the_provider(model, provider, gpt, stored):
+@pytest.mark.parametrize(("model", "vendor"), [("gpt-6.1-sol", "openai"), ("qwen4:8b", None)])
+def test_on_another_server_only_the_model_tells_the_provider(model, vendor, gpt, stored):
     gpt.chat.completions.create(**{**ASK, "model": model})
     [entry] = stored()
-    assert entry.provider == provider
+    assert entry.provider == vendor
 
 
 def test_what_generates_nothing_is_a_request(trail, stored):
