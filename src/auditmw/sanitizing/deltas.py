@@ -28,7 +28,7 @@ class Part(NamedTuple):
 
 def parts(event: Event) -> Iterator[Part]:
     """The parts of texts in an event."""
-    kind = event.get("type")
+    kind = _kind(event)
     if kind == "content_block_delta":
         yield from _message_parts(event)
     elif isinstance(event.get("choices"), list):
@@ -41,15 +41,15 @@ def parts(event: Event) -> Iterator[Part]:
         and kind.endswith(".delta")
         and not is_signed(event)
     ):
-        key = (kind.removesuffix(".delta"), event.get("output_index"), event.get("content_index"))
+        key = (kind.removesuffix(".delta"), _number(event, "output_index"), _number(event, "content_index"))
         yield Part(key, event["delta"], "arguments" in kind, event, "delta", lambda text: {**event, "delta": text})
 
 
 def ended(event: Event) -> Ends | None:
     """Which texts, by their ids, are complete before this event; None if it completes none."""
-    kind = event.get("type")
+    kind = _kind(event)
     if kind == "content_block_stop":
-        return lambda text_id: text_id[0] == event.get("index")
+        return lambda text_id: text_id[0] == _number(event, "index")
     if kind in {
         "message_delta",
         "message_stop",
@@ -59,32 +59,46 @@ def ended(event: Event) -> Ends | None:
         "response.failed",
     }:
         return lambda _: True
-    if isinstance(kind, str) and kind.endswith(".done"):
-        key = (kind.removesuffix(".done"), event.get("output_index"), event.get("content_index"))
+    if kind.endswith(".done"):
+        key = (kind.removesuffix(".done"), _number(event, "output_index"), _number(event, "content_index"))
         return lambda text_id: text_id == key
     if isinstance(event.get("choices"), list):
-        done = {c.get("index") for c in event["choices"] if isinstance(c, dict) and c.get("finish_reason") is not None}
+        done = {
+            _number(choice, "index")
+            for choice in event["choices"]
+            if isinstance(choice, dict) and choice.get("finish_reason") is not None
+        }
         return (lambda text_id: text_id[0] in done) if done else None
     return None
 
 
 def is_signed(event: Event) -> bool:
     """Whether the event brings a part of the model's thinking, which must come back as it was signed."""
-    kind = event.get("type")
+    kind = _kind(event)
     delta = event.get("delta")
     if kind == "content_block_delta":
         return isinstance(delta, dict) and delta.get("type") in {"thinking_delta", "signature_delta"}
-    return isinstance(kind, str) and "reasoning" in kind
+    return "reasoning" in kind
+
+
+def _kind(event: Event) -> str:
+    kind = event.get("type")
+    return kind if isinstance(kind, str) else ""
+
+
+def _number(owner: dict[str, Any], field: str) -> int | None:
+    number = owner.get(field)
+    return number if isinstance(number, int) else None
 
 
 def _message_parts(event: Event) -> Iterator[Part]:
     delta = event.get("delta")
     if not isinstance(delta, dict):
         return
-    field = {"text_delta": "text", "input_json_delta": "partial_json"}.get(delta.get("type", ""))
+    field = {"text_delta": "text", "input_json_delta": "partial_json"}.get(_kind(delta))
     if field is not None and isinstance(delta.get(field), str):
         yield Part(
-            (event.get("index"), field),
+            (_number(event, "index"), field),
             delta[field],
             field == "partial_json",
             delta,
@@ -94,7 +108,7 @@ def _message_parts(event: Event) -> Iterator[Part]:
 
 
 def _choice_parts(event: Event, choice: dict[str, Any]) -> Iterator[Part]:
-    index = choice.get("index")
+    index = _number(choice, "index")
     for path, owner, field in _choice_texts(choice):
         if isinstance(owner.get(field), str):
             yield Part(
@@ -121,7 +135,7 @@ def _choice_texts(choice: dict[str, Any]) -> Iterator[tuple[tuple[Any, ...], dic
     for call in calls if isinstance(calls, list) else ():
         for holder, field in (("function", "arguments"), ("custom", "input")):
             if isinstance(call, dict) and isinstance(call.get(holder), dict):
-                yield ("delta", "tool_calls", call.get("index"), holder, field), call[holder], field
+                yield ("delta", "tool_calls", _number(call, "index"), holder, field), call[holder], field
 
 
 def _chunk(event: Event, index: Any, path: tuple[Any, ...], text: str) -> Event:
