@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from functools import cache
 from typing import Any
 
 
-@cache
 def _to_stderr() -> Any:
+    """Made anew each time: what is standard error may change, and then the old one may be closed."""
     import structlog
 
     processors: list[Any] = [
@@ -16,9 +15,7 @@ def _to_stderr() -> Any:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
     ]
-    return structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr), processors=processors, cache_logger_on_first_use=True
-    )
+    return structlog.wrap_logger(structlog.PrintLogger(sys.stderr), processors=processors)
 
 
 def logger() -> Any:

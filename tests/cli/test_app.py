@@ -1,7 +1,9 @@
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 
@@ -9,9 +11,6 @@ import auditmw.cli
 from auditmw import AuditTrail
 from auditmw.cli.app import COMMANDS, make_app, run
 from auditmw.errors import StoreUnavailable
-
-PARTS = {"__init__", "app", "entries", "levels", "moments", "opening", "output", "text"}
-"""The files of the folder that are no command."""
 
 
 def auditmw_process(*arguments, **environment):
@@ -25,10 +24,10 @@ def auditmw_process(*arguments, **environment):
     )
 
 
-def test_every_file_is_a_registered_command():
-    folder = Path(auditmw.cli.__file__).parent
-    files = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
-    assert files - PARTS == set(COMMANDS)
+def test_every_file_that_holds_a_command_is_registered():
+    names = {module.name for module in iter_modules(auditmw.cli.__path__)}
+    modules = {name: import_module(f"auditmw.cli.{name}") for name in names}
+    assert {name for name, module in modules.items() if hasattr(module, "EXAMPLES")} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
