@@ -34,7 +34,12 @@ def test_the_demo_shows_what_the_trail_says(played, auditmw):
 def test_the_demo_shows_each_thing_that_a_trail_tells(played):
     _, entries = played
     priced = [entry for entry in entries if entry["cost_usd"] is not None]
-    assert {entry["model"] for entry in priced} >= {"claude-haiku-4-5", "claude-sonnet-4-6", "claude-opus-4-7"}
+    assert {entry["model"] for entry in priced} >= {
+        "claude-haiku-4-5",
+        "claude-sonnet-4-6",
+        "claude-opus-4-7",
+        "gpt-5-mini",
+    }
     assert any(entry["cost_status"] == "unknown_model" for entry in entries)
     assert any(entry["cache_read_tokens"] for entry in entries)
     assert any(entry["thinking_tokens"] for entry in entries)
@@ -61,12 +66,13 @@ def test_the_demo_shows_a_trail_in_memory_too(auditmw):
     assert "What did it cost?" in result.out
 
 
-def test_without_the_sdk_the_extra_is_named(auditmw, monkeypatch):
-    monkeypatch.setitem(sys.modules, "anthropic", None)
+@pytest.mark.parametrize("sdk", ["anthropic", "openai"])
+def test_without_an_sdk_its_extra_is_named(sdk, auditmw, monkeypatch):
+    monkeypatch.setitem(sys.modules, sdk, None)
     monkeypatch.delitem(sys.modules, "auditmw.cli.demo.scene", raising=False)
     result = auditmw("demo", db="memory://")
     assert (result.code, result.out) == (3, "")
-    assert "auditmw[anthropic]" in result.err
+    assert f"auditmw[{sdk}]" in result.err
 
 
 def test_a_database_that_cannot_be_made_is_said(auditmw, tmp_path):

@@ -24,15 +24,15 @@ EXAMPLES: Final = ("auditmw demo", "auditmw demo --db sqlite:////tmp/look.db")
 
 
 def demo(db: DatabaseOption = None) -> None:
-    """Record some forty calls of five people, then show the trail and the three reports.
+    """Record some forty calls of six people, then show the trail and the three reports.
 
-    The calls are made with the real Anthropic SDK to a stand-in provider on this machine: no key, no network, no bill.
+    The calls are made with the real SDKs to a stand-in provider on this machine: no key, no network, no bill.
     Prices are those of the models that are named. The entries are added to the trail, by default sqlite:///demo.db.
     """
     try:
         from auditmw.cli.demo.scene import BUDGETS, Company, answers
     except ModuleNotFoundError as error:
-        raise MissingExtra(str(error.name), "anthropic") from error
+        raise MissingExtra(str(error.name), str(error.name)) from error
     url = db or DEFAULT_DB
     started = datetime.now(UTC)
     writer, *others = default_pipeline()

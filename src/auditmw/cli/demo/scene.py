@@ -1,4 +1,4 @@
-"""A day at a small company: five people and their programs call models, and not everything goes well."""
+"""A day at a small company: six people and their programs call models, and not everything goes well."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import anthropic
 import anyio
+import openai
 
 from auditmw.context import Scope
 from auditmw.errors import CallBlocked
@@ -27,12 +28,13 @@ from auditmw.trail import AuditTrail
 HAIKU: Final = "claude-haiku-4-5"
 SONNET: Final = "claude-sonnet-4-6"
 OPUS: Final = "claude-opus-4-7"
+GPT: Final = "gpt-5-mini"
 UNLISTED: Final = "claude-next-preview"
 """A model that no price list knows yet."""
 BUDGETS: Final = {"dave": 120}
 """How many tokens a user may use."""
 
-_SECONDS: Final = {HAIKU: 0.008, SONNET: 0.02, OPUS: 0.035}
+_SECONDS: Final = {HAIKU: 0.008, GPT: 0.015, SONNET: 0.02, OPUS: 0.035}
 """How long the stand-in thinks, so that latencies differ as those of the real models do."""
 _QUESTIONS: Final = (
     "How do I reset my password?",
@@ -83,6 +85,7 @@ class Company:
                 ("alice answers tickets in support, one of them far too long", self._support),
                 ("bob summarizes papers in research, streamed and cached", self._research),
                 ("carol checks orders in finance, with a tool", self._finance),
+                ("frank translates with OpenAI's SDK", self._translation),
                 ("dave runs out of budget", self._over_budget),
                 ("erin pastes a key into a prompt", self._key_in_a_prompt),
                 ("the provider is overloaded", self._retries),
@@ -135,6 +138,18 @@ class Company:
         with self._as("carol", "finance", "finance.check_order"):
             for number in ("A-1001", "A-1002"):
                 await check_order(number)
+
+    async def _translation(self) -> None:
+        texts: list[Any] = [[{"role": "user", "content": f"Translate to French: {text}"}] for text in _QUESTIONS[:3]]
+        client = self._trail.wrap(openai.AsyncOpenAI(api_key="none-needed", base_url=self._provider.openai_url))
+        with self._as("frank", "translation", "texts.translate"):
+            async with client:
+                await client.chat.completions.create(model=GPT, messages=texts[0])
+                async for _ in await client.chat.completions.create(
+                    model=GPT, messages=texts[1], stream=True, stream_options={"include_usage": True}
+                ):
+                    pass
+                await client.responses.create(model=GPT, input=texts[2])
 
     async def _over_budget(self) -> None:
         with self._as("dave", "support", "support.draft"):
