@@ -61,6 +61,7 @@ _CONTEXT = Regex(
 )
 _SHORTEST, _LONGEST = 12, 19
 _GROUPS = frozenset({4, 8})
+_FIRST_GROUPS = _GROUPS | frozenset(range(_SHORTEST, _LONGEST + 1))
 _IN_THREE = frozenset({(4, 6, 4), (4, 6, 5)})
 _BEFORE = 40
 _DOUBLED = bytes((2 * (byte - 48) // 10 + 2 * (byte - 48) % 10) % 256 if 48 <= byte <= 57 else 0 for byte in range(256))
@@ -90,9 +91,6 @@ def _cards(data: bytes, lower: bytes, start: int, end: int) -> Iterator[tuple[in
     first = 0
     while first < len(groups):
         begin, stop = groups[first]
-        if begin > 1 and data[begin - 1] == 46 and data[begin - 2] in DIGITS:
-            first += 1  # the digits after a decimal point
-            continue
         if stop - begin == 1:
             after = first + 1
             while after < len(groups) and groups[after][1] - groups[after][0] == 1:
@@ -102,16 +100,19 @@ def _cards(data: bytes, lower: bytes, start: int, end: int) -> Iterator[tuple[in
                 yield begin, groups[after - 1][1]
             first = after
             continue
-        last = _last_group(data, lower, groups, first)
-        if last is not None:
-            yield begin, groups[last][1]
-            first = last
+        if stop - begin in _FIRST_GROUPS:
+            last = _last_group(data, lower, groups, first)
+            if last is not None:
+                yield begin, groups[last][1]
+                first = last
         first += 1
 
 
 def _last_group(data: bytes, lower: bytes, groups: list[tuple[int, int]], first: int) -> int | None:
     """The last group of the longest card that begins with group `first`; a card's last group may be of any size."""
     begin = groups[first][0]
+    if begin > 1 and data[begin - 1] == 46 and data[begin - 2] in DIGITS:
+        return None  # the digits after a decimal point
     digits = b""
     found = None
     sizes: tuple[int, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from auditmw.recognizers.entropy import is_stand_in
@@ -20,7 +21,7 @@ _HEADER = Regex(
     rb" *[:=]? *)?[\"']?"
 )
 _API_HEADER = Regex(rb"(?i)(?:x-)?(?:[a-z]+-){0,3}(?:apikey|key|token|secret|auth)[\"']?\s{0,3}[:=,]\s{0,3}[\"']?")
-_VALUE = Regex(rb"[^\s\"',;<>\\]{8,}")
+_VALUE = re.compile(rb"[^\s\"',;<>\\]{8,}")
 _CURL_USER = Regex(
     rb"(?:-u|--user|--proxy-user)[ =]{0,3}(?:\"([^\":\s]{0,64}:[^\"\n]{0,128})\"|'([^':\s]{0,64}:[^'\n]{0,128})'"
     rb"|((?:\"[^\":\s]{1,64}\"|[^\s:\"']{1,64}):(?:\"[^\"\n]{1,128}\"|'[^'\n]{1,128}'|[^\s\"'\\]{1,128})))"
@@ -42,7 +43,7 @@ class CredentialRecognizer:
         b"://", b"authorization", b"x-", b"apikey:", b"api-key:", b"api-token:", b"auth-token:", b" -u", b"--user",
         b"--proxy-user", b"accountkey=", b"sharedaccesskey=", b"sharedsecret=", b"sig=", b"signature=",
     )  # fmt: skip
-    rules = (_IN_URL, _HEADER, _API_HEADER, _VALUE, _CURL_USER, _CONNECTION, _STAND_IN)
+    rules = (_IN_URL, _HEADER, _API_HEADER, _VALUE.pattern, _CURL_USER, _CONNECTION, _STAND_IN)
 
     def __init__(self) -> None:
         self._readers: dict[bytes, Callable[[bytes, int], tuple[int, int] | None]] = dict.fromkeys(

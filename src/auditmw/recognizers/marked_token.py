@@ -105,7 +105,7 @@ def _at(data: bytes, regex: Regex, start: int, least: float) -> tuple[int, int] 
     if match is None:
         return None
     end = match.end()
-    if precedes_word(data, end, ALPHANUMERIC) or _FILE.match(data, end, end + 6):
+    if precedes_word(data, end, ALPHANUMERIC) or (data[end : end + 1] == b"." and _FILE.match(data, end, end + 6)):
         return None
     value = data[start:end]
     if entropy(value) < least or is_stand_in(value) or is_published(value):

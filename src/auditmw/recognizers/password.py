@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from auditmw.recognizers.entropy import entropy, is_stand_in
@@ -40,7 +41,7 @@ _OPTION_REST = Regex(rb"[0-9A-Za-z_-]{0,20}[ =][\"']?")
 _IN_QUERY = Regex(rb"[?&;][0-9A-Za-z_.-]{0,30}\z")
 _PAIR = Regex(rb"(?i)(?:id|user|username|login|account|\xfe) ?[/:] ?\z")
 _USER = Regex(rb"[0-9A-Za-z_.-]+[/:,]")
-_BARE = Regex(rb"[^\s\"'\x60,;<>]{4,200}")
+_BARE = re.compile(rb"[^\s\"'\x60,;<>]{4,200}")
 _ADDRESS = Regex(rb"[^@\s]+@[0-9A-Za-z-]+\.[0-9A-Za-z.-]+[0-9A-Za-z]")
 _CODE = Regex(
     rb"[$%&@*]{0,2}\{?[A-Za-z_][0-9A-Za-z_]*\}?(?:[.?!]{1,2}[A-Za-z_$][0-9A-Za-z_]*|\[.*|->[A-Za-z_]\w*|::\w+)*(?:\(.*)?"
@@ -84,7 +85,7 @@ class PasswordRecognizer:
         _IN_QUERY,
         _PAIR,
         _USER,
-        _BARE,
+        _BARE.pattern,
         _ADDRESS,
         _CODE,
         _STAND_IN,
@@ -122,14 +123,18 @@ def _assigned(data: bytes, begin: int, end: int) -> tuple[int, int] | None:
     if data[end - 1] in b':="':
         end -= 1
     match = _ASSIGNED.match(data, end, end + 64)
-    if match is None or _SOMETHING_OF.search(data[end : match.start(1)].rstrip(b" \t\"'\\\x60]")):
+    if match is None:
         return None
-    quote = match.group(2)
-    if match.group(1) == b"value=" and data[begin:end].lower() != b"passw":
+    at, after = match.span(1)
+    operator, tail = data[at:after], data[end:at].rstrip(b" \t\"'\\\x60]")
+    if tail and _SOMETHING_OF.search(tail):
+        return None
+    if operator == b"value=" and data[begin:end].lower() != b"passw":
         return None  # a token in a form; a password in a configuration file is one
-    if quote:
-        return _quoted(data, match.end(), quote.lstrip(b"rbfu"), _is_quoted_secret)
-    if match.group(1) == b",":
+    at, after = match.span(2)
+    if at < after:
+        return _quoted(data, after, data[at:after].lstrip(b"rbfu"), _is_quoted_secret)
+    if operator == b",":
         return None
     span = _bare(data, match.end())
     if span and _ADDRESS.fullmatch(data[span[0] : span[1]]):
@@ -207,15 +212,13 @@ def _is_told_secret(value: bytes) -> bool:
 
 
 def _is_quoted_secret(value: bytes) -> bool:
-    if len(value) < 4 or value.count(b" ") > 2 or _is_made_up(value):
+    if len(value) < 4 or value.count(b" ") > 2 or _classes(value) < 2 or _reads_like_a_name(value):
         return False
-    if value[:1] in b"$%{<[(@&" and _CODE.fullmatch(value):
-        return False
-    return _classes(value) >= 2 and not _reads_like_a_name(value)
+    return not (_is_made_up(value) or (value[:1] in b"$%{<[(@&" and _CODE.fullmatch(value)))
 
 
 def _is_bare_secret(value: bytes) -> bool:
-    if len(value) < 6 or _is_made_up(value) or _classes(value) < 2 or _reads_like_a_name(value):
+    if len(value) < 6 or _classes(value) < 2 or _reads_like_a_name(value) or _is_made_up(value):
         return False
     if _CODE.fullmatch(value):
         least = 8 if _has_digit(value) else 16

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _CANDIDATE = Regex(rb"[+(]?[0-9](?:(?:[ \t]{1,2}|[./-]| ?\(|\)[ ./-]?| [-/] )?[0-9]){5,}")
 _EXTENSION = Regex(rb"(?i) ?(?:x|ext\.?|extension|durchwahl|#) ?[0-9]{1,5}")
 _NORTH_AMERICAN = Regex(rb"(?:(?:001|1)[ .-])?(?:\([2-9][0-9]{2}\)[ .-]?|[2-9][0-9]{2}[.-])[0-9]{3}[ .-][0-9]{4}")
-_INTERNATIONAL = Regex(rb"00[ -]?[1-9][0-9]*[ /-]")
+_INTERNATIONAL = Regex(rb"00 ?[1-9][0-9]* ")
 _BEFORE_WORDS = Regex(
     rb"(?:phone|fone|\btele?\b|mobile?|m[o\xff]vil|cell|handy|celular|\bfax|\bcall|whatsapp|\bsms\b|\bdial|\bring\b|\breach"
     rb"|answering|hotline|helpline|pager|callback|registered|messages? to|contact|\btext(?: me)?\b"
@@ -31,6 +31,7 @@ _OTHER_NUMBER = Regex(
 _DATE = Regex(rb"[0-9]{1,2}([./-])[0-9]{1,2}[./-](?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}[./-][0-9]{1,2}[./-][0-9]{1,2}.*")
 _WINDOW = 44
 _FEWEST, _MOST = 7, 15
+_NORTH_AMERICAN_DIGITS = 10
 _MOST_PARSED = 100
 _PLUS, _SPACE = ord("+"), ord(" ")
 _SEPARATORS = b" ./\t-"
@@ -99,20 +100,23 @@ def _is_possible(number: bytes) -> bool:
 
 def _national(data: bytes, lower: bytes, start: int, end: int) -> int:
     """The end of a number without a plus, or 0."""
-    before = lower[max(0, start - _WINDOW) : start]
-    other = _OTHER_NUMBER.search(before)
-    american = _NORTH_AMERICAN.match(data, start, end)
-    if american and not other and (american.end() == end or data[american.end()] == _SPACE):
-        return int(american.end())
-    count = len(_digits(data, start, end))
-    if not _FEWEST <= count <= _MOST or _DATE.fullmatch(data[start:end]):
+    digits = _digits(data, start, end)
+    if len(digits) < _FEWEST:
         return 0
-    if _INTERNATIONAL.match(data, start, end) and _is_possible(b"+" + _digits(data, start, end)[2:]):
+    before = lower[max(0, start - _WINDOW) : start]
+    if len(digits) >= _NORTH_AMERICAN_DIGITS:
+        american = _NORTH_AMERICAN.match(data, start, end)
+        if american and (american.end() == end or data[american.end()] == _SPACE) and not _OTHER_NUMBER.search(before):
+            return int(american.end())
+    if len(digits) > _MOST:
+        return 0
+    if digits.startswith(b"00") and _INTERNATIONAL.match(data, start, end) and _is_possible(b"+" + digits[2:]):
         return end
     announced = _BEFORE_WORDS.search(before)
-    if announced is None:
-        return end if _AFTER_WORDS.match(lower, end, end + 12) and not other else 0
-    return end if not other or other.start() < announced.start() else 0
+    if (announced is None and not _AFTER_WORDS.match(lower, end, end + 12)) or _DATE.fullmatch(data[start:end]):
+        return 0
+    other = _OTHER_NUMBER.search(before)
+    return end if other is None or (announced and other.start() < announced.start()) else 0
 
 
 def _digits(data: bytes, start: int, end: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from auditmw.recognizers.view import View
 
 _ASSIGNMENT = Regex(rb"[0-9A-Za-z_ .\t-]{0,40}[\s'\"\])]{0,3}(?::{0,3}=|=>|:=|\|\||\?=|>|:|,|=)[\x60'\"\s=(\\]{0,5}")
-_VALUE = Regex(rb"[^\s'\"\x60;,<>()\[\]{}]{14,100}")
+_VALUE = re.compile(rb"[^\s'\"\x60;,<>()\[\]{}]{14,100}")
 _UUID = Regex(rb"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -26,7 +27,7 @@ class VendorValueRecognizer:
 
     name = "vendor value"
     kinds = ("SECRET",)
-    rules = (VENDORS, _ASSIGNMENT, _VALUE)
+    rules = (VENDORS, _ASSIGNMENT, _VALUE.pattern)
 
     def __init__(self) -> None:
         self._shapes = {word.encode(): shapes for _, words, shapes in VENDORS for word in words}
