@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar, Token
@@ -51,6 +52,15 @@ def current_binding() -> Binding | None:
     return binding
 
 
+def current_span() -> tuple[str, str] | None:
+    """Trace and span id of the current OpenTelemetry span, in hexadecimal; None where there is none."""
+    trace: Any = sys.modules.get("opentelemetry.trace")  # not loaded: no span can be current
+    if trace is None:
+        return None
+    span = trace.get_current_span().get_span_context()
+    return (f"{span.trace_id:032x}", f"{span.span_id:016x}") if span.is_valid else None
+
+
 def note_request_id(binding: Binding, request_id: str) -> None:
     """Tell every enclosing scope that an entry was made inside it."""
     scope: Binding | None = binding
@@ -82,6 +92,8 @@ class Scope:
             raise ConfigurationError(
                 f"context() knows no {sorted(unknown)}; it takes {sorted(_INHERITED)} and metadata"
             )
+        if not isinstance(values.get("metadata") or {}, dict):
+            raise ConfigurationError(f"metadata is {values['metadata']!r}: give a dict")
         self._values = values
         self._binding: Binding | None = None
         self._token: Token[Binding | None] | None = None
