@@ -10,7 +10,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import uvicorn
@@ -117,16 +116,16 @@ def _running(app, **options) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def run_in_process():
-    """Run `python script <fd of a listening socket> *arguments`; SIGTERM ends it when the block does."""
+    """Run `python *arguments`, where `{fd}` stands for a listening socket; SIGTERM ends it when the block does."""
     return _run_in_process
 
 
 @contextmanager
-def _run_in_process(script: Path | str, *arguments: str, **environment: str) -> Iterator[str]:
+def _run_in_process(*arguments: str, **environment: str) -> Iterator[str]:
     with _listening() as listener:
         listener.set_inheritable(True)
         process = subprocess.Popen(
-            [sys.executable, str(script), str(listener.fileno()), *arguments],
+            [sys.executable, *(argument.replace("{fd}", str(listener.fileno())) for argument in arguments)],
             pass_fds=[listener.fileno()],
             env={**os.environ, **environment},
         )
