@@ -55,6 +55,7 @@ _STAND_IN = Regex(
 )
 _MADE_UP = Regex(rb"(?i)example|dummy|sample|fake|abc123|foobar|lorem|mock|1234567890|1234-1234|#{4,}")
 _LONGEST = 200
+_LONGEST_NAME = 31
 _BEFORE = 48
 _SHORTEST_IN_QUERY = 16
 _MARKS = tuple(
@@ -97,7 +98,9 @@ class PasswordRecognizer:
         data = view.data
         done = 0
         for keyword, start, end in view.hits(self.name):
-            if start < done or view.lower[max(0, start - 8) : start].endswith(_PUBLIC):
+            if start < done or data[end : end + _LONGEST_NAME].isalnum():
+                continue  # nothing is assigned to a name that goes on and on
+            if view.lower[max(0, start - 8) : start].endswith(_PUBLIC):
                 continue
             span = _assigned(data, start, end)
             if span is None and keyword in _SPOKEN:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from auditmw.recognizers.finding import Finding
 from auditmw.recognizers.regex import Regex
-from auditmw.recognizers.surroundings import ALPHANUMERIC, WORD, comes_from, follows_word, goes_on
+from auditmw.recognizers.surroundings import ALPHANUMERIC, comes_from, follows_word, precedes_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,9 @@ class PhoneRecognizer:
                 if data[start] == _PLUS:
                     parsed += 1
                     end = _international(data, start, last, check=parsed <= _MOST_PARSED)
-                elif goes_on(data, last, b"", WORD) and not _EXTENSION.match(data, last, last + 16):
+                elif precedes_word(data, last) and not (
+                    data[last] in b"xXeE" and _EXTENSION.match(data, last, last + 16)
+                ):
                     break
                 else:
                     end = _national(data, view.lower, start, last)
