@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -307,9 +308,7 @@ def test_a_responses_stream_is_restored_under_every_chunking(text, value, cuts, 
 
 
 def frame(event: dict) -> bytes:
-    payload = json.dumps(
-        {"bytes": __import__("base64").b64encode(json.dumps(event).encode()).decode(), "p": "abc"}
-    ).encode()
+    payload = json.dumps({"bytes": base64.b64encode(json.dumps(event).encode()).decode(), "p": "abc"}).encode()
     name, value = b":event-type", b"chunk"
     headers = bytes([len(name)]) + name + b"\x07" + len(value).to_bytes(2, "big") + value
     lengths = (16 + len(headers) + len(payload)).to_bytes(4, "big") + len(headers).to_bytes(4, "big")

@@ -120,9 +120,7 @@ class Document:
                 is_word = item.__class__ is str and item in WORDS
                 if not is_word:
                     self._value(holder, field, None, item, free or _is_free(field, kind))
-            elif not free and (
-                is_credential(fields, field) or (type(item) is str and is_untouched(fields, field, item))
-            ):
+            elif not free and (is_credential(fields, field) or (type(item) is str and is_untouched(field, item))):
                 self.not_scanned += 1
             else:
                 name = field if isinstance(field, str) else str(field)

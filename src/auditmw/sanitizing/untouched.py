@@ -15,11 +15,11 @@ _MAGIC: Final = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "JVBERi0", "SUQz", "/
 _MEDIA: Final = ("image/", "application/pdf", "audio/", "video/")
 
 
-def is_untouched(owner: Mapping[Any, Any], field: str, value: str) -> bool:
-    """Whether this text of a block is encrypted, the Base64 of a picture, sound or PDF, or a server's credential."""
+def is_untouched(field: object, value: str) -> bool:
+    """Whether this text of a block is encrypted, or the Base64 of a picture, sound or PDF."""
     if field in _BINARY_FIELDS:
         return _is_binary(value)
-    return field.startswith("encrypted_") or is_credential(owner, field)
+    return isinstance(field, str) and field.startswith("encrypted_")
 
 
 def is_credential(owner: Mapping[Any, Any], field: object) -> bool:
