@@ -12,7 +12,7 @@ from uuid_utils import uuid7
 
 from auditmw.call import Call
 from auditmw.clock import Clock, SystemClock
-from auditmw.context import Binding, current_binding, note_request_id
+from auditmw.context import Binding, current_binding, current_span, note_request_id
 from auditmw.detached import finish_on_loop
 from auditmw.endings import status_of
 from auditmw.entry import Status, Usage
@@ -71,6 +71,8 @@ class Recorder:
         )
         if call.call_id is None:
             call.call_id = request_id
+        if (span := current_span()) is not None:
+            call.trace_id, call.span_id = span
         binding = current_binding()
         if binding is None:
             self._intake.missing_context()

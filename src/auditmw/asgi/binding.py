@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from uuid_utils import uuid7
 
 from auditmw.asgi.actor import client_address
 from auditmw.asgi.headers import given_request_id, only_header, parse_traceparent
 from auditmw.asgi.types import Scope, Source
-from auditmw.context import Binding
+from auditmw.context import Binding, current_span
 from auditmw.diagnostics import report
 from auditmw.keys import HashKey
 
@@ -26,7 +25,7 @@ def bind_request(scope: Scope, sources: dict[str, Source], key: HashKey | None) 
     made, until they give something, since an inner middleware may learn of it late.
     """
     address = client_address(scope)
-    trace_id, span_id = _current_span() or parse_traceparent(only_header(scope, b"traceparent")) or (None, None)
+    trace_id, span_id = current_span() or parse_traceparent(only_header(scope, b"traceparent")) or (None, None)
     return Binding(
         client_ip_hash=None if address is None or key is None else _hash_address(key, address),
         trace_id=trace_id,
@@ -56,11 +55,3 @@ def _ask(source: Source, field: str, scope: Scope) -> str | None:
 
 def _hash_address(key: HashKey, address: str) -> str:
     return key.digest_bytes(b"client_ip\x00" + address.encode()).hex()
-
-
-def _current_span() -> tuple[str, str] | None:
-    tracing: Any = sys.modules.get("opentelemetry.trace")  # not loaded: no span can be current
-    if tracing is None:
-        return None
-    span = tracing.get_current_span().get_span_context()
-    return (f"{span.trace_id:032x}", f"{span.span_id:016x}") if span.is_valid else None

@@ -7,10 +7,11 @@ from typing import Any
 from auditmw.middleware.cost import CostCalculator
 from auditmw.middleware.hasher import Hasher
 from auditmw.middleware.sanitizer import Sanitizer
+from auditmw.middleware.spans import SpanAttributes
 from auditmw.middleware.timer import Timer
 from auditmw.middleware.writer import Writer
 
-__all__ = ["CostCalculator", "Hasher", "Sanitizer", "Timer", "Writer", "default_pipeline"]
+__all__ = ["CostCalculator", "Hasher", "Sanitizer", "SpanAttributes", "Timer", "Writer", "default_pipeline"]
 
 
 def default_pipeline() -> list[Any]:

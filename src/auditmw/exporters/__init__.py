@@ -1,0 +1,1 @@
+"""Entries in formats of other systems, one format a file."""
