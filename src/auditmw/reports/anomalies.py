@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 
 from auditmw.entry import AuditEntry, to_us
-from auditmw.reports.calls import ReportedCall, calls_of
+from auditmw.reports.calls import calls_of
 from auditmw.reports.columns import Answer, Column
 from auditmw.reports.grouping import Group, columns_for, grouper
 from auditmw.reports.report import Question, Report
@@ -83,38 +83,62 @@ _COLUMNS: Final = (
 )
 
 
+class _Seen(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of each call, so that half a million of them fit into memory."""
+
+    request_id: str
+    timestamp_us: int
+    user: str | None
+    model: str | None
+    tokens: int
+    cost_nano: int | None
+    groups: tuple[Group, ...]
+    """Its group at each level of baselines, the narrowest first."""
+
+
 def anomalies(entries: Iterable[AuditEntry], question: Question) -> Answer:
     """Calls of unusually many tokens, the most unusual first; the baseline is made by `question.by`."""
     columns_for(question.by)
     since_us = to_us(question.since)
-    calls = [call for call in calls_of(entries) if call.tokens is not None]
-    baseline_of = _baselines(calls, question.by)
-    asked = [(call, baseline_of(call)) for call in calls if call.last.timestamp_us >= since_us]
-    found = [anomaly for call, baseline in asked if baseline and (anomaly := _judged(call, baseline)) is not None]
+    levels = list(dict.fromkeys((tuple(question.by), ("model",))))
+    seen = _seen(entries, [grouper(shared) for shared in levels])
+    baselines = _baselines(seen, levels)
+    asked = [call for call in seen if call.timestamp_us >= since_us]
+    judged = [(call, next(filter(None, map(baselines.get, enumerate(call.groups))), None)) for call in asked]
+    found = [anomaly for call, baseline in judged if baseline and (anomaly := _judged(call, baseline)) is not None]
     found.sort(key=lambda anomaly: (-anomaly.score, anomaly.timestamp_us))
-    unjudged = sum(baseline is None for _, baseline in asked)
+    unjudged = sum(baseline is None for _, baseline in judged)
     note = f"{unjudged} of {len(asked)} calls could not be judged: fewer than {ENOUGH_CALLS} are like them"
     return Answer(_COLUMNS, found, [note] if unjudged else [])
 
 
-def _baselines(calls: Sequence[ReportedCall], by: Sequence[str]) -> Callable[[ReportedCall], Baseline | None]:
-    """A function that finds a call's baseline: the first of its groups that is large enough."""
-    names = list(dict.fromkeys((tuple(by), ("model",))))
-    levels = [grouper(shared) for shared in names]
-    tokens: list[defaultdict[Group, list[int]]] = [defaultdict(list) for _ in levels]
-    for call in calls:
-        for group_of, groups in zip(levels, tokens, strict=True):
-            groups[group_of(call.last)].append(call.tokens or 0)
-    made = [
-        {group: _baseline(shared, found) for group, found in groups.items() if len(found) >= ENOUGH_CALLS}
-        for shared, groups in zip(names, tokens, strict=True)
+def _seen(entries: Iterable[AuditEntry], groupers: Sequence[Callable[[AuditEntry], Group]]) -> list[_Seen]:
+    return [
+        _Seen(
+            call.last.request_id,
+            call.last.timestamp_us,
+            call.last.user_id,
+            call.last.model,
+            call.tokens,
+            call.cost_nano,
+            tuple(group_of(call.last) for group_of in groupers),
+        )
+        for call in calls_of(entries)
+        if call.tokens is not None
     ]
 
-    def baseline_of(call: ReportedCall) -> Baseline | None:
-        fitting = (groups.get(group_of(call.last)) for group_of, groups in zip(levels, made, strict=True))
-        return next((baseline for baseline in fitting if baseline is not None), None)
 
-    return baseline_of
+def _baselines(seen: Iterable[_Seen], levels: Sequence[Sequence[str]]) -> dict[tuple[int, Group], Baseline]:
+    """The baseline of every group that is large enough, under its level and the group."""
+    tokens: defaultdict[tuple[int, Group], list[int]] = defaultdict(list)
+    for call in seen:
+        for group in enumerate(call.groups):
+            tokens[group].append(call.tokens)
+    return {
+        (level, group): _baseline(levels[level], counts)
+        for (level, group), counts in tokens.items()
+        if len(counts) >= ENOUGH_CALLS
+    }
 
 
 def _baseline(shared: Sequence[str], tokens: Sequence[int]) -> Baseline:
@@ -130,18 +154,17 @@ def _baseline(shared: Sequence[str], tokens: Sequence[int]) -> Baseline:
     )
 
 
-def _judged(call: ReportedCall, baseline: Baseline) -> Anomaly | None:
-    tokens = call.tokens or 0
-    score = baseline.score(tokens)
-    rules = {"3 sigma": tokens > baseline.limit_tokens, "MAD": score > MAX_SCORE}
+def _judged(call: _Seen, baseline: Baseline) -> Anomaly | None:
+    score = baseline.score(call.tokens)
+    rules = {"3 sigma": call.tokens > baseline.limit_tokens, "MAD": score > MAX_SCORE}
     if not any(rules.values()):
         return None
     return Anomaly(
-        request_id=call.last.request_id,
-        timestamp_us=call.last.timestamp_us,
-        user=call.last.user_id,
-        model=call.last.model,
-        tokens=tokens,
+        request_id=call.request_id,
+        timestamp_us=call.timestamp_us,
+        user=call.user,
+        model=call.model,
+        tokens=call.tokens,
         cost_nano=call.cost_nano,
         baseline=baseline.name,
         baseline_calls=baseline.calls,
