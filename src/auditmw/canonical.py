@@ -16,8 +16,13 @@ import msgspec
 
 MAX_INT: Final = 2**53 - 1
 MAX_DEPTH: Final = 64
+MAX_NODES: Final = 1_000_000
+"""Members of containers, all in all: a value that contains itself many times over grows without end."""
 _UNSAFE = re.compile("[\x00\ud800-\udfff]")
 _sorted_encoder = msgspec.json.Encoder(order="sorted")
+_NOT_DIGITS: Final = bytes(byte for byte in range(256) if byte not in b"0123456789")
+_LONG_NUMBER: Final = re.compile(rb"(?:^|[:,\[])-?[0-9]{16}")
+"""Perhaps an integer beyond 2^53-1; a text that looks like one only costs the slow way."""
 _BEYOND_BASIC_PLANE: Final = tuple(bytes([lead]) for lead in range(0xF0, 0xF5))
 
 
@@ -39,10 +44,16 @@ def canonical_json(value: Any) -> bytes:
         _float_detector.decode(encoded)
     except Exception:  # a float, a lone surrogate, a huge integer, a foreign object: the slow way decides
         return canonical_text(make_safe(value)).encode()
-    if b"null" in encoded or (not encoded.isascii() and any(lead in encoded for lead in _BEYOND_BASIC_PLANE)):
-        # null may have been a NaN; keys beyond the basic plane sort by UTF-16, not by UTF-8
+    # null may have been a NaN; keys beyond the basic plane sort by UTF-16, not by UTF-8
+    beyond = not encoded.isascii() and any(lead in encoded for lead in _BEYOND_BASIC_PLANE)
+    if beyond or b"null" in encoded or b"\\u0000" in encoded or _has_long_number(encoded):
         return canonical_text(make_safe(value)).encode()
     return encoded
+
+
+def _has_long_number(encoded: bytes) -> bool:
+    few_digits = len(encoded.translate(None, _NOT_DIGITS)) < 16  # told ten times faster than by the search
+    return not few_digits and _LONG_NUMBER.search(encoded) is not None
 
 
 def canonical_text(value: Any) -> str:
@@ -111,12 +122,12 @@ def make_safe(value: Any) -> Any:
     """The value as plain JSON data that every store holds and RFC 8785 defines; never raises.
 
     NUL and lone surrogates become U+FFFD; integers beyond 2^53-1, NaN and infinities become strings; tuples and sets
-    lists; bytes, cyclic, too deep and foreign objects a short text that names their type.
+    lists; bytes, cyclic, too deep, too many and foreign objects a short text that names their type.
     """
-    return _safe(value, (), MAX_DEPTH)
+    return _safe(value, (), MAX_DEPTH, [MAX_NODES])
 
 
-def _safe(value: Any, above: tuple[int, ...], depth: int) -> Any:
+def _safe(value: Any, above: tuple[int, ...], depth: int, left: list[int]) -> Any:
     if value is None or value is True or value is False:
         return value
     kind = type(value)
@@ -126,20 +137,36 @@ def _safe(value: Any, above: tuple[int, ...], depth: int) -> Any:
         return value if -MAX_INT <= value <= MAX_INT else _digits(value)
     if kind is float:
         return value if math.isfinite(value) else "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124
-    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
-        if id(value) in above:
-            return "<cycle>"
-        if not depth:
-            return "<too deep>"
-        above = (*above, id(value))
-        try:
-            if isinstance(value, Mapping):
-                return {_key(k): _safe(v, above, depth - 1) for k, v in value.items()}
-            items = sorted(value, key=repr) if isinstance(value, (set, frozenset)) else value
-            return [_safe(item, above, depth - 1) for item in items]
-        except Exception:  # a foreign container may raise anything while it is read
-            return f"<{kind.__name__}>"
-    return _foreign(value, kind, above, depth)
+    if id(value) in above:
+        return "<cycle>"
+    if not depth:
+        return "<too deep>"
+    try:
+        return _inner(value, (*above, id(value)), depth - 1, left)
+    except Exception:  # a foreign object may raise anything when it is looked at
+        return f"<{kind.__name__}>"
+
+
+_BASES: Final[tuple[tuple[type, Any], ...]] = ((str, str.__str__), (int, int.__index__), (float, float.__float__))
+"""Types whose subclasses are taken for what they are, and how to have the plain value of one."""
+
+
+def _inner(value: Any, above: tuple[int, ...], depth: int, left: list[int]) -> Any:
+    if isinstance(value, Mapping | list | tuple | set | frozenset):
+        left[0] -= 1 + len(value)
+        if left[0] < 0:
+            return "<too much>"
+        if isinstance(value, Mapping):
+            return {_key(k): _safe(v, above, depth, left) for k, v in value.items()}
+        items = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
+        return [_safe(item, above, depth, left) for item in items]
+    for base, plainly in _BASES:
+        if isinstance(value, base):
+            return _safe(plainly(value), above, depth, left)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"<{type(value).__name__} of {len(value)} bytes>"
+    plain = msgspec.to_builtins(value)  # dates, UUIDs, Decimals, enums, dataclasses and structs
+    return f"<{type(value).__name__}>" if plain is value else _safe(plain, above, depth, left)
 
 
 def _digits(value: int) -> str:
@@ -151,16 +178,6 @@ def _digits(value: int) -> str:
 
 def _key(key: Any) -> str:
     if isinstance(key, str):
-        return safe_text(str(key))
-    safe = _safe(key, (), 1)
+        return safe_text(str.__str__(key))
+    safe = _safe(key, (), 2, [MAX_NODES])
     return safe if isinstance(safe, str) else canonical_text(safe)
-
-
-def _foreign(value: Any, kind: type, above: tuple[int, ...], depth: int) -> Any:
-    if isinstance(value, bytes | bytearray | memoryview):
-        return f"<{kind.__name__} of {len(value)} bytes>"
-    try:  # dates, UUIDs, Decimals, enums, dataclasses and structs, as msgspec writes them
-        plain = msgspec.to_builtins(value)
-    except Exception:
-        return f"<{kind.__name__}>"
-    return f"<{kind.__name__}>" if plain is value else _safe(plain, above, depth - 1 if depth else 0)
