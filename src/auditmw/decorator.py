@@ -128,10 +128,10 @@ def _generator(called: Called[Generator[Any, Any, R]], draft: Draft) -> Callable
         except BaseException as error:
             recorder.end(call, status_of(error), error)
             raise
-        _answered(call, outcome)
+        passed = _answered(call, outcome)
         read_returned(call)
         recorder.end(call, "success")
-        return outcome
+        return passed
 
     return audited
 

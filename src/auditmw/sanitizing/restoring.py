@@ -20,7 +20,7 @@ class Restorer:
         self._values = tokens.values
         names = sorted({token[: -SUFFIX_LENGTH - 1] for token in self._values}, key=len, reverse=True)
         alternatives = "|".join(map(re.escape, names))
-        self._shape = re.compile(rf"(?:{alternatives})_[a-z2-7]{{{SUFFIX_LENGTH}}}", re.ASCII | re.IGNORECASE)
+        self._shape = re.compile(rf"(?:{alternatives})_[a-z]{{{SUFFIX_LENGTH}}}", re.ASCII | re.IGNORECASE)
         self._longest = max(map(len, self._values))
         self._beginnings = {token[:length] for token in self._values for length in range(1, len(token))}
 

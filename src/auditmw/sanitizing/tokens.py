@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b32encode
 from collections.abc import Callable
 from typing import Final
 
 SUFFIX_LENGTH: Final = 10
-_SHAPED: Final = re.compile(r"_[a-z2-7]{10}", re.ASCII | re.IGNORECASE)
+_SHAPED: Final = re.compile(r"_[a-z]{10}", re.ASCII | re.IGNORECASE)
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz"
 _NOT_A_NAME: Final = re.compile(r"[^A-Z0-9]+")
 Digest = Callable[[bytes], bytes]
 
@@ -17,9 +17,10 @@ Digest = Callable[[bytes], bytes]
 class Tokens:
     """The tokens of one request and what they stand for; gone with it, and never stored.
 
-    `EMAIL_k3f9x2ab7q` is its kind and 50 bits of an HMAC over tenant, session, kind and value. Who has no key cannot
+    `EMAIL_qmzkvuhwtr` is its kind and 47 bits of an HMAC over tenant, session, kind and value. Who has no key cannot
     make one up, and a text that holds a token already, copied from an earlier answer, does not become its value: where
-    the request says `EMAIL_k3f9x2ab7q` itself, the value gets another token.
+    the request says `EMAIL_qmzkvuhwtr` itself, the value gets another token. Letters only: no recognizer takes it for
+    a password or a key.
     """
 
     def __init__(self, digest: Digest, tenant: str | None, session: str | None) -> None:
@@ -51,7 +52,7 @@ class Tokens:
         number = 0
         while True:
             said = json.dumps(["auditmw token", *self._scope, kind, value, number])
-            suffix = b32encode(self._digest(said.encode())[:7]).decode().lower()[:SUFFIX_LENGTH]
+            suffix = _letters(int.from_bytes(self._digest(said.encode())[:8], "big"))
             if f"_{suffix}" not in self._taken:
                 self._taken.add(f"_{suffix}")
                 return f"{name}_{suffix}"
@@ -64,3 +65,11 @@ class Tokens:
         tokens = {value: token for (_, value), token in self._issued.items()}
         longest_first = sorted(tokens, key=len, reverse=True)
         return re.sub("|".join(map(re.escape, longest_first)), lambda match: tokens[match.group()], text)
+
+
+def _letters(number: int) -> str:
+    letters = ""
+    for _ in range(SUFFIX_LENGTH):
+        number, letter = divmod(number, 26)
+        letters += _ALPHABET[letter]
+    return letters
