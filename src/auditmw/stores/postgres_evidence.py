@@ -90,7 +90,7 @@ class PostgresEvidence:
     def chunk(self, first: int, until: int) -> Chunk:
         """All that is stored about these leaves."""
         tiles = "SELECT tile, root FROM audit_tiles WHERE tile >= $1 AND tile < $2"
-        checkpoints = "SELECT size, note FROM audit_checkpoints WHERE size > $1 AND size <= $2 ORDER BY size, id"
+        checkpoints = "SELECT size, note FROM audit_checkpoints WHERE size > $1 AND size <= $2 ORDER BY size, note"
         batches = [StoredBatch(*row) for row in self._all(_BATCHES, first, until)]
         return Chunk(
             first,
@@ -130,7 +130,7 @@ class PostgresEvidence:
 
     def newest_checkpoint(self) -> str | None:
         """The checkpoint that covers the most entries."""
-        rows = self._all("SELECT note FROM audit_checkpoints ORDER BY size DESC LIMIT 1")
+        rows = self._all("SELECT note FROM audit_checkpoints ORDER BY size DESC, length(note) DESC LIMIT 1")
         return rows[0][0] if rows else None
 
     def close(self) -> None:

@@ -41,7 +41,7 @@ class PostgresHeads:
         """The tree as it is now."""
         async with self._connection() as db, db.transaction(isolation="repeatable_read", readonly=True):
             trail = await db.fetchrow("SELECT origin, size, frontier, stored_at FROM audit_trail")
-            note = await db.fetchval("SELECT note FROM audit_checkpoints ORDER BY size DESC LIMIT 1")
+            note = await db.fetchval("SELECT note FROM audit_checkpoints ORDER BY size DESC, length(note) DESC LIMIT 1")
             size = trail["size"]
             hashes = await leaf_hashes(db, signed, size) if signed < size else b""
         return Tree(trail["origin"], size, trail["frontier"], to_us(trail["stored_at"]), hashes, note)
@@ -49,4 +49,4 @@ class PostgresHeads:
     async def add(self, size: int, note: str) -> None:
         """Keep a checkpoint."""
         async with self._connection() as db:
-            await db.execute("INSERT INTO audit_checkpoints (size, note) VALUES ($1, $2)", size, note)
+            await db.execute("INSERT INTO audit_checkpoints VALUES ($1, $2) ON CONFLICT DO NOTHING", size, note)

@@ -88,7 +88,7 @@ class SqliteEvidence:
     def chunk(self, first: int, until: int) -> Chunk:
         """All that is stored about these leaves."""
         tiles = "SELECT tile, root FROM audit_tiles WHERE tile >= ? AND tile < ?"
-        checkpoints = "SELECT size, note FROM audit_checkpoints WHERE size > ? AND size <= ? ORDER BY size, id"
+        checkpoints = "SELECT size, note FROM audit_checkpoints WHERE size > ? AND size <= ? ORDER BY size, note"
         return Chunk(
             first,
             until,
@@ -131,7 +131,7 @@ class SqliteEvidence:
 
     def newest_checkpoint(self) -> str | None:
         """The checkpoint that covers the most entries."""
-        rows = self._all("SELECT note FROM audit_checkpoints ORDER BY size DESC LIMIT 1")
+        rows = self._all("SELECT note FROM audit_checkpoints ORDER BY size DESC, length(note) DESC LIMIT 1")
         return rows[0][0] if rows else None
 
     def close(self) -> None:

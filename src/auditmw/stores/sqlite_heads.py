@@ -52,14 +52,14 @@ class SqliteHeads:
             ((origin, size, frontier, stored_at_us),) = await fetch(
                 db, "SELECT origin, size, frontier, stored_at_us FROM audit_trail"
             )
-            notes = await fetch(db, "SELECT note FROM audit_checkpoints ORDER BY size DESC LIMIT 1")
+            notes = await fetch(db, "SELECT note FROM audit_checkpoints ORDER BY size DESC, length(note) DESC LIMIT 1")
             hashes = await leaf_hashes(db, signed, size)
         return Tree(origin, size, frontier, stored_at_us, hashes, notes[0][0] if notes else None)
 
     async def add(self, size: int, note: str) -> None:
         """Keep a checkpoint."""
         async with self._transaction() as db:
-            await db.execute("INSERT INTO audit_checkpoints (size, note) VALUES (?, ?)", (size, note))
+            await db.execute("INSERT INTO audit_checkpoints VALUES (?, ?) ON CONFLICT DO NOTHING", (size, note))
 
 
 async def leaf_hashes(db: aiosqlite.Connection, first: int, until: int) -> bytes:

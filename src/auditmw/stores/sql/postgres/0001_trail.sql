@@ -131,9 +131,9 @@ CREATE TABLE audit_tiles (
 );
 
 CREATE TABLE audit_checkpoints (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     size bigint NOT NULL,
-    note text NOT NULL
+    note text NOT NULL,
+    PRIMARY KEY (size, note)
 );
 
 -- Choices that hold for the whole trail: canonical JSON by name.

@@ -114,10 +114,10 @@ CREATE TABLE audit_tiles (
 ) STRICT;
 
 CREATE TABLE audit_checkpoints (
-    id INTEGER PRIMARY KEY,
     size INTEGER NOT NULL,
-    note TEXT NOT NULL
-) STRICT;
+    note TEXT NOT NULL,
+    PRIMARY KEY (size, note)
+) STRICT, WITHOUT ROWID;
 
 -- Choices that hold for the whole trail: canonical JSON by name.
 CREATE TABLE audit_settings (
