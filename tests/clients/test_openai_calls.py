@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
+import sys
 import threading
 from typing import Any
 
@@ -14,9 +16,9 @@ import pydantic
 import pytest
 
 from auditmw import AuditTrail, Blocked, CallBlocked, PipelineError
-from auditmw.errors import ConfigurationError
+from auditmw.errors import ConfigurationError, MissingExtra
 from auditmw.middleware import Writer, default_pipeline
-from auditmw.testing import Answer, Drop, Gzip, MidStreamError, StandInProvider, Status
+from auditmw.testing import Answer, Drop, Gzip, MidStreamError, Reply, Signal, StandInProvider, Status
 
 MODEL = "gpt-6.1-sol"
 ASK: dict[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}]}
@@ -117,6 +119,27 @@ def test_the_attempts_of_a_sync_call_share_its_id_too(provider, gpt, stored):
     gpt.with_options(max_retries=1).chat.completions.create(**ASK)
     first, second = stored()
     assert (second.call_id, second.attempt) == (first.call_id, 1)
+
+
+def cut_in_half(reply: Reply) -> Reply:
+    [body] = reply.steps
+    return dataclasses.replace(reply, steps=[body[: len(body) // 2], Signal.CUT])
+
+
+async def test_an_answer_that_is_cut_off_is_an_error_and_tried_again(provider, async_gpt, stored):
+    provider.script(cut_in_half, ())
+    await async_gpt.with_options(max_retries=1).chat.completions.create(**ASK)
+    first, second = await anyio.to_thread.run_sync(stored)
+    assert (first.status, first.error_type, first.http_status) == ("error", "RemoteProtocolError", 200)
+    assert (second.status, second.call_id, second.attempt) == ("success", first.call_id, 1)
+
+
+def test_a_sync_answer_that_is_cut_off_is_an_error_and_tried_again(provider, gpt, stored):
+    provider.script(cut_in_half, ())
+    gpt.with_options(max_retries=1).chat.completions.create(**ASK)
+    first, second = stored()
+    assert (first.status, first.error_type, first.http_status) == ("error", "RemoteProtocolError", 200)
+    assert (second.status, second.call_id, second.attempt) == ("success", first.call_id, 1)
 
 
 def test_a_call_repeated_by_hand_is_another_call(provider, gpt, stored):
@@ -374,6 +397,20 @@ def test_an_answer_that_is_no_json_is_recorded_when_it_has_passed(trail, stored)
     assert (entry.kind, entry.action, entry.status) == ("request", "audio.speech", "success")
 
 
+@pytest.mark.parametrize("content", [b'{"model": "m", "input": "\\ud800"}', b"{"])
+def test_a_body_that_is_odd_json_is_sent_as_it_is(content, trail, stored):
+    sent: list[bytes] = []
+    hooks = {"request": [lambda request: sent.append(request.content)]}
+    http_client = httpx2.Client(transport=answering({"object": "response", "output": []}), event_hooks=hooks)
+    with openai.OpenAI(api_key="test", http_client=http_client) as plain:
+        headers = {"content-type": "application/json"}
+        trail.wrap(plain).post("/responses", content=content, options={"headers": headers}, cast_to=object)
+    assert sent == [content]
+    [entry] = stored()
+    assert (entry.kind, entry.status, entry.audit_errors) == ("llm", "success", 0)
+    assert entry.model == (None if content == b"{" else "m")
+
+
 def test_an_uploaded_file_is_a_request_and_its_content_is_not_read(trail, stored):
     body = {
         "id": "file-1",
@@ -436,6 +473,16 @@ async def test_a_middleware_replaces_what_is_sent_and_what_comes_back(provider):
         assert messages == [{"role": "user", "content": "hello"}]
         assert [r.json()["messages"][0]["content"] for r in provider.requests] == ["HELLO"] * 3
         assert provider.requests[0].headers["content-length"] == str(len(provider.requests[0].body))
+
+
+def test_sound_is_nothing_that_a_middleware_replaces():
+    transport = answering(b"\x00sound", **{"content-type": "audio/mpeg"})
+    with (
+        AuditTrail("memory://", pipeline=[Writer(), look_on]) as trail,
+        openai.OpenAI(api_key="test", http_client=httpx2.Client(transport=transport)) as plain,
+    ):
+        spoken = trail.wrap(plain).audio.speech.create(model="tts-2", voice="alloy", input="hello")
+        assert spoken.content == b"\x00sound"
 
 
 def test_a_middleware_that_only_looks_on_changes_nothing(provider):
@@ -524,3 +571,10 @@ def test_tools_that_were_called_are_named(provider, gpt, stored):
     gpt.chat.completions.create(**ASK, tools=[tool])
     [entry] = stored()
     assert (entry.tool_names, entry.stop_reason) == (["weather"], "tool_calls")
+
+
+def test_without_the_sdk_the_missing_extra_is_named(trail, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    monkeypatch.delitem(sys.modules, "auditmw.clients.openai")
+    with pytest.raises(MissingExtra, match=r"auditmw\[openai\]"):
+        trail.http_client()

@@ -126,6 +126,7 @@ class RecordedAsyncClient(httpx2.AsyncClient):
             try:
                 await response.aread()
             except BaseException:
+                self._attempts.note_failure(call, request)
                 await response.aclose()
                 raise
         return response
@@ -181,6 +182,7 @@ class RecordedClient(httpx2.Client):
             try:
                 response.read()
             except BaseException:
+                self._attempts.note_failure(call, request)
                 response.close()
                 raise
         return response
