@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final, Literal, Self
 
 from auditmw.call import Call
@@ -30,6 +30,7 @@ from auditmw.sanitizing.document import Document
 from auditmw.sanitizing.returning import Returning
 from auditmw.sanitizing.spans import Spans, count, locate
 from auditmw.sanitizing.tokens import Tokens
+from auditmw.sanitizing.windows import scan_in_windows
 
 NOT_SCANNED: Final = "NOT_SCANNED"
 """In `sanitization`: how many blocks and texts were left out (thinking, encrypted content, pictures, credentials)."""
@@ -52,7 +53,7 @@ class Sanitizer:
         recognizers: of one's own, beside the built-in ones; their kinds are replaced unless `actions` says otherwise.
         on_error: what to do with a call when a recognizer fails: "block" it, "remove" all that the built-in recognizers
             find, of every kind, or "continue" with what they find. The entry says so in each case.
-        deadline: the seconds that `recognizers` may take together.
+        deadline: the seconds that `recognizers` may take together, for each half a million characters.
 
     Raises:
         ConfigurationError: an action, kind or `on_error` that there is not.
@@ -169,11 +170,13 @@ class Sanitizer:
             raise Blocked(f"it holds {_listed(refused)}, which must not be sent: take it out")
 
     def _scan(self, text: str) -> list[Finding]:
-        return scan(text, kinds=self._kinds, recognizers=self._recognizers, deadline=self._deadline)
+        return scan_in_windows(
+            text, partial(scan, kinds=self._kinds, recognizers=self._recognizers, deadline=self._deadline)
+        )
 
     def _built_in(self, document: Document, kinds: frozenset[str]) -> Spans:
         def find(text: str) -> list[Finding]:
-            return scan(text, kinds=kinds)
+            return scan_in_windows(text, partial(scan, kinds=kinds))
 
         return locate(document, find(document.text), find, lambda _: True)
 
