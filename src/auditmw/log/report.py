@@ -108,7 +108,7 @@ class Report(msgspec.Struct, frozen=True):
             return "tampered"
         if not self.entries:
             return "empty"
-        if self.structure.unknown or self.continuity.unclear:
+        if self.structure.unknown or (self.continuity.unclear and not self.continuity.consistent):
             return "cannot tell"
         if not self.signed.keys:
             return "self-consistent"
