@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import structs
 
 from auditmw.call import Call
-from auditmw.canonical import make_safe
-from auditmw.entry import SCHEMA_VERSION, AuditEntry, Usage
+from auditmw.canonical import MAX_INT, canonical_text, make_safe
+from auditmw.entry import SCHEMA_VERSION, AuditEntry, Cost, Usage
 
 MAX_ERROR_MESSAGE: Final = 1000
 NO_ID: Final = bytes(16)
@@ -46,7 +46,8 @@ def entry_of_intent(call: Call) -> AuditEntry:
 
 def entry_of(call: Call, logged_at_us: int) -> AuditEntry:
     """The entry of an attempt that has ended."""
-    usage, cost = call.usage or _NO_USAGE, call.cost
+    usage = call.usage if isinstance(call.usage, Usage) else _NO_USAGE
+    cost = call.cost if isinstance(call.cost, Cost) else None
     return AuditEntry(  # by place: by name it costs three times as much, and a test holds the order
         call.request_id,
         call.timestamp_us,
@@ -82,7 +83,7 @@ def entry_of(call: Call, logged_at_us: int) -> AuditEntry:
         usage.cache_write_1h_tokens,
         usage.output_tokens,
         usage.thinking_tokens,
-        None if call.usage is None else usage.complete,
+        None if usage is _NO_USAGE else usage.complete,
         usage.raw,
         None if cost is None else cost.nano,
         None if cost is None else cost.status,
@@ -99,7 +100,7 @@ def entry_of(call: Call, logged_at_us: int) -> AuditEntry:
         call.legal_basis,
         call.status or "interrupted",
         call.error_type,
-        None if call.error_message is None else call.error_message[:MAX_ERROR_MESSAGE],
+        call.error_message[:MAX_ERROR_MESSAGE] if isinstance(call.error_message, str) else call.error_message,
         call.http_status,
         call.audit_errors,
         call.provider_request_id,
@@ -114,6 +115,7 @@ def encode(entry: AuditEntry) -> tuple[AuditEntry, bytes]:
     """The entry, made safe for every store if it was not, and its bytes."""
     try:
         payload = _encoder.encode(entry)
+        _checker.decode(payload)  # refuses what is of another type than the field's
     except Exception:  # a lone surrogate, a huge integer, a foreign object that a middleware put into a field
         return _encode_safely(entry)
     # an escaped NUL; a false alarm (a text that spells the escape) only costs the slow way
@@ -121,17 +123,36 @@ def encode(entry: AuditEntry) -> tuple[AuditEntry, bytes]:
 
 
 def _encode_safely(entry: AuditEntry) -> tuple[AuditEntry, bytes]:
-    safe = {name: make_safe(getattr(entry, name)) for name in entry.__struct_fields__}
-    for name, kind in _INTEGERS.items():
-        if not isinstance(safe[name], kind):
-            safe[name] = None
+    safe = {field.name: _fitting(field, getattr(entry, field.name)) for field in structs.fields(AuditEntry)}
+    safe["audit_errors"] += sum(getattr(entry, name) != value for name, value in safe.items())
     entry = AuditEntry(**safe)
     return entry, _encoder.encode(entry)
 
 
-_INTEGERS: Final = {
-    field.name: int for field in structs.fields(AuditEntry) if field.type == (int | None) or field.type is int
-}
+def _fitting(field: structs.FieldInfo, value: Any) -> Any:
+    """The value as the field can hold it: safe, of its type, else what stands for a value that was not usable."""
+    safe = make_safe(value)
+    try:
+        return msgspec.convert(safe, _bounded(field.type))
+    except msgspec.ValidationError:
+        if field.type == str | None:
+            return canonical_text(safe)
+        return _UNUSABLE.get(field.name, None if field.required else field.default)
+
+
+def _bounded(kind: Any) -> Any:
+    """A field's type, its integers within what JSON can hold."""
+    count = Annotated[int, msgspec.Meta(ge=-MAX_INT, le=MAX_INT)]
+    return count if kind is int else count | None if kind == int | None else kind
+
+
+_checker: Final = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "Checked", [(field.name, _bounded(field.type)) for field in structs.fields(AuditEntry)], array_like=True
+    )
+)
+_UNUSABLE: Final = {"status": "error", "timestamp_us": 0}
+"""What an entry says where a field that it needs was set to nonsense."""
 
 
 def decode(payload: bytes) -> AuditEntry:

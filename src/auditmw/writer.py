@@ -182,13 +182,16 @@ class Writer:
             if self._signing is not None:
                 await self._signing.close()
             if self._is_open or self._reading:
-                try:
-                    await self._store.close()
-                except Exception as error:  # whatever the driver says, the thread ends
-                    report("auditmw.store_not_closed", error=str(error))
+                await self._close_store()
             self._answer_flushes(
                 AuditError("the trail was closed before all was stored; the rest waits in the journal")
             )
+
+    async def _close_store(self) -> None:
+        try:
+            await self._store.close()
+        except Exception as error:  # whatever the driver says, the thread goes on or ends
+            report("auditmw.store_not_closed", error=str(error))
 
     def _must_end(self) -> bool:
         if self._deadline is None:
@@ -251,6 +254,7 @@ class Writer:
                 await self._store.bind_key(key_id)
             self._signing = self._make_signing()
         except (ConfigurationError, SchemaMismatch, KeyMismatch) as error:  # may be mended while we run
+            await self._close_store()
             if not self._opened.done():
                 self._opened.set_exception(error)
             self._answer_flushes(error)
@@ -258,6 +262,7 @@ class Writer:
             await asyncio.sleep(0 if self._deadline else LAST_RETRY_SECONDS)
             return False
         except Exception as error:
+            await self._close_store()
             await self._delivery.failed(error)
             return False
         if self._opened.done():

@@ -31,8 +31,9 @@ from auditmw.sealing import decode, encode
 
 MICROSECONDS = st.integers(0, 4_102_444_800_000_000)
 INTEGERS = st.none() | st.integers(0, 2**53 - 1)
-TEXT = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
-JSON = st.none() | st.dictionaries(st.text(max_size=5), st.integers(0, 10) | st.booleans() | st.text(max_size=5))
+WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=10)
+TEXT = st.none() | WORDS
+JSON = st.none() | st.dictionaries(WORDS, st.integers(0, 10) | st.booleans() | WORDS)
 
 
 def strategy_of(field: msgspec.structs.FieldInfo):
@@ -40,8 +41,8 @@ def strategy_of(field: msgspec.structs.FieldInfo):
         "kind": st.sampled_from(KINDS),
         "status": st.sampled_from(STATUSES),
         "cost_status": st.none() | st.sampled_from(["priced", "partial", "unknown_model", "no_usage", "not_billed"]),
-        "tool_names": st.none() | st.lists(st.text(max_size=5), max_size=3),
-        "sanitization": st.none() | st.dictionaries(st.text(max_size=5), st.integers(0, 9)),
+        "tool_names": st.none() | st.lists(WORDS, max_size=3),
+        "sanitization": st.none() | st.dictionaries(WORDS, st.integers(0, 9)),
         "stream": st.none() | st.booleans(),
         "usage_complete": st.none() | st.booleans(),
         "request_id": st.uuids().map(str),
