@@ -61,6 +61,15 @@ def current_span() -> tuple[str, str] | None:
     return (f"{span.trace_id:032x}", f"{span.span_id:016x}") if span.is_valid else None
 
 
+def current_request_ids() -> list[str]:
+    """The ids of the audited call that is running here and of the entries made inside the innermost scope so far."""
+    binding = _binding.get()
+    if binding is None:
+        return []
+    running = [] if binding.parent is None else [binding.parent.request_id]
+    return [*filter(None, running), *binding.request_ids]
+
+
 def note_request_id(binding: Binding, request_id: str) -> None:
     """Tell every enclosing scope that an entry was made inside it."""
     scope: Binding | None = binding

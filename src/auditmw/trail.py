@@ -23,6 +23,7 @@ from auditmw.context import Scope
 from auditmw.decorator import decorate
 from auditmw.entry import KINDS, STATUSES, AuditEntry, to_us
 from auditmw.errors import ConfigurationError, TrailClosed
+from auditmw.events import log_entry
 from auditmw.health import Health
 from auditmw.intake import Durability, Intake, OnFailure, OnFull, wait_for
 from auditmw.keys import HashKey, find_key
@@ -72,6 +73,7 @@ class AuditTrail:
         checkpoint_rhythm: Rhythm | None = None,
         prices: dict[str, Any] | None = None,
         writer: Literal["thread", "external"] = "thread",
+        events: bool = False,
         app: str | None = None,
         app_version: str | None = None,
         clock: Clock | None = None,
@@ -105,6 +107,8 @@ class AuditTrail:
             clock=self.clock,
             start_writer=self._start_writer,
         )
+        if events:
+            self.sink.on_sealed = log_entry
         self.pipeline = Pipeline(default_pipeline() if pipeline is None else pipeline, self)
         self._recorder = Recorder(self.pipeline, self.sink, self.clock, {"app": app, "app_version": app_version})
         self._writer = Writer(
