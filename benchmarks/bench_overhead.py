@@ -1,0 +1,108 @@
+"""What recording a call costs it: auditmw, its peers, the naive way, and nothing at all.
+
+    python benchmarks/bench_overhead.py [--rounds 5] [--peers] [--json FILE] [--only NAME ...]
+
+Each contender runs in a fresh process, each peer in an environment of its own (made below `.bench/` on first use, with
+`--peers`). Rounds are interleaved; shown are medians, and ratios to the bare call of the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import venv
+from importlib import metadata
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ENVIRONMENTS = HERE.parent / ".bench"
+OWN = (
+    "bare",
+    "noop",
+    "auditmw_process",
+    "auditmw_memory",
+    "auditmw_disk",
+    "auditmw_store",
+    "auditmw_sanitizer",
+    "naive_sqlite",
+)
+PEERS = ("sdk_tracing", "otel_genai", "openllmetry", "openinference", "logfire")
+CALLS = {"create": 600, "stream": 40, "concurrent": 1500}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peers", action="store_true", help="also the peers; installs them on first use")
+    parser.add_argument("--only", nargs="+", help="these contenders, beside bare")
+    parser.add_argument("--modes", nargs="+", default=list(CALLS), choices=list(CALLS))
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    sys.path.insert(0, str(HERE))
+    names = ["bare", *(n for n in options.only if n != "bare")] if options.only else [*OWN, *(PEERS if options.peers else ())]
+    pythons = {name: python_of(name) for name in names}
+    results: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for mode in options.modes:
+        for _ in range(options.rounds):
+            for name in names:
+                for key, value in run(pythons[name], name, mode).items():
+                    results.setdefault(mode, {}).setdefault(name, {}).setdefault(key, []).append(value)
+    for mode, contenders in results.items():
+        show(mode, contenders)
+    if options.json:
+        options.json.write_text(json.dumps({"machine": machine(), "rounds": options.rounds, "results": results}, indent=1))
+
+
+def python_of(name: str) -> str:
+    """The interpreter of a contender's environment."""
+    packages = getattr(importlib.import_module(f"contenders.{name}"), "PACKAGES", ())
+    if not packages:
+        return sys.executable
+    folder = ENVIRONMENTS / name
+    python = folder / "bin" / "python"
+    if not python.exists():
+        print(f"making an environment for {name}", file=sys.stderr)
+        venv.create(folder, with_pip=True)
+        sdk = f"anthropic=={metadata.version('anthropic')}"
+        subprocess.run([python, "-m", "pip", "install", "-q", sdk, *packages], check=True)
+    return str(python)
+
+
+def run(python: str, name: str, mode: str) -> dict[str, float]:
+    """One contender's figures of one round; nothing if it fails."""
+    command = [python, HERE / "overhead_run.py", name, mode, str(CALLS[mode])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(HERE)})
+    if done.returncode:
+        print(f"{name} {mode} failed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+        return {}
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def show(mode: str, contenders: dict[str, dict[str, list[float]]]) -> None:
+    """A table of medians, what is added to the bare call, and the ratio to it."""
+    bare = {key: statistics.median(values) for key, values in contenders["bare"].items()}
+    unit = "ms" if mode == "concurrent" else "us"
+    print(f"\n{mode}: bare {', '.join(f'{key} {value:.1f} {unit}' for key, value in bare.items())}")
+    for name, figures in contenders.items():
+        cells = []
+        for key, values in figures.items():
+            middle = statistics.median(values)
+            cells.append(f"{key} +{middle - bare[key]:8.2f} {unit} ({middle / bare[key]:.3f})")
+        print(f"  {name:20} {'   '.join(cells)}")
+
+
+def machine() -> dict[str, str | int | None]:
+    """What it ran on."""
+    versions = {name: metadata.version(name) for name in ("anthropic", "httpx2", "msgspec")}
+    return {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count(), **versions}
+
+
+if __name__ == "__main__":
+    main()

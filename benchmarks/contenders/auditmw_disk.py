@@ -1,0 +1,7 @@
+"""auditmw without the sanitizer, durability="disk"."""
+
+from contenders import auditmw_process
+
+
+def set_up(client, folder):
+    return auditmw_process.set_up(client, folder, durability="disk")

@@ -1,0 +1,149 @@
+"""One contender in one process: makes calls through the real SDK on a transport that answers at once, and measures.
+
+    python overhead_run.py CONTENDER create|stream|concurrent CALLS
+
+Prints one line of JSON: microseconds a call of the calling thread and of the whole process, and for `concurrent` the
+99th percentile of a call's latency and of the event loop's lag in milliseconds.
+"""
+
+import asyncio
+import importlib
+import json
+import statistics
+import sys
+import tempfile
+import time
+
+import anthropic
+import httpx2
+
+TEXT = "The audit trail answers who asked what, and when. " * 40
+USAGE = {"input_tokens": 700, "output_tokens": 200, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
+MESSAGE = {
+    "id": "msg_01",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude-sonnet-5-5",
+    "content": [{"type": "text", "text": TEXT[:1200]}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": USAGE,
+}
+BODY = json.dumps(MESSAGE).encode()
+REQUEST = {
+    "model": "claude-sonnet-5-5",
+    "max_tokens": 1000,
+    "system": TEXT[:600],
+    "messages": [{"role": "user", "content": TEXT[:1000]}, {"role": "assistant", "content": TEXT[:200]}] * 1
+    + [{"role": "user", "content": TEXT[:400]}],
+}
+DELTAS = 200
+
+
+def events():
+    start = {**MESSAGE, "content": [], "stop_reason": None, "usage": {**USAGE, "output_tokens": 1}}
+    yield {"type": "message_start", "message": start}
+    yield {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    for _ in range(DELTAS):
+        yield {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a few words "}}
+    yield {"type": "content_block_stop", "index": 0}
+    yield {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": USAGE}
+    yield {"type": "message_stop"}
+
+
+CHUNKS = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events()]
+
+
+class Stream(httpx2.AsyncByteStream):
+    async def __aiter__(self):
+        for chunk in CHUNKS:
+            yield chunk
+
+
+class Provider:
+    """Answers at once, or after `delay` seconds."""
+
+    def __init__(self, delay=0.0):
+        self.delay = delay
+        self.count = 0
+
+    async def __call__(self, request):
+        self.count += 1
+        if self.delay:
+            await asyncio.sleep(self.delay * (1 + self.count % 7 / 2))
+        headers = {"request-id": f"req_{self.count}", "content-type": "application/json"}
+        if b'"stream":true' in request.content:
+            return httpx2.Response(200, headers={**headers, "content-type": "text/event-stream"}, stream=Stream())
+        return httpx2.Response(200, headers=headers, content=BODY)
+
+
+async def create(client):
+    await client.messages.create(**REQUEST)
+
+
+async def stream(client):
+    async with client.messages.stream(**REQUEST) as events_:
+        async for _ in events_:
+            pass
+
+
+async def measure(client, mode, calls):
+    if mode == "concurrent":
+        return await concurrent(client, calls)
+    call = create if mode == "create" else stream
+    for _ in range(max(5, calls // 10)):
+        await call(client)
+    thread, process = time.thread_time(), time.process_time()
+    for _ in range(calls):
+        await call(client)
+    return {
+        "thread": (time.thread_time() - thread) / calls * 1e6,
+        "process": (time.process_time() - process) / calls * 1e6,
+    }
+
+
+async def concurrent(client, calls):
+    latencies, lags = [], []
+    done = asyncio.Event()
+
+    async def caller():
+        for _ in range(calls // 100):
+            started = time.perf_counter()
+            await create(client)
+            latencies.append((time.perf_counter() - started) * 1000)
+
+    async def watch():
+        while not done.is_set():
+            started = time.perf_counter()
+            await asyncio.sleep(0.002)
+            lags.append((time.perf_counter() - started - 0.002) * 1000)
+
+    watcher = asyncio.create_task(watch())
+    await asyncio.gather(*(caller() for _ in range(100)))
+    done.set()
+    await watcher
+    slept = sum(0.1 * (1 + (n % 7) / 2) for n in range(7)) / 7 * 1000
+    return {
+        "p50": statistics.median(latencies) - slept,
+        "p99": statistics.quantiles(latencies, n=100)[98],
+        "lag_p99": statistics.quantiles(lags, n=100)[98],
+    }
+
+
+def main():
+    name, mode, calls = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    provider = Provider(delay=0.1 if mode == "concurrent" else 0.0)
+    client = anthropic.AsyncAnthropic(
+        api_key="test",
+        max_retries=0,
+        http_client=httpx2.AsyncClient(transport=httpx2.MockTransport(provider)),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        client, end = importlib.import_module(f"contenders.{name}").set_up(client, folder)
+        result = asyncio.run(measure(client, mode, calls))
+        end()
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
