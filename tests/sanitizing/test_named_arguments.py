@@ -179,3 +179,16 @@ def test_the_bare_decorator_asks_its_trail_at_each_call():
         assert ask(CARD) is True
     finally:
         configure(None)
+
+
+async def test_a_stream_that_fails_is_recorded_as_without(trail, stored):
+    @trail.audited(sanitize=("prompt",))
+    async def stream(prompt):
+        yield prompt
+        raise ValueError(prompt)
+
+    with pytest.raises(ValueError, match="CARD_"):
+        [part async for part in stream(CARD)]
+    (entry,) = stored()
+    assert (entry.status, entry.error_type) == ("error", "ValueError")
+    assert CARD not in entry.error_message

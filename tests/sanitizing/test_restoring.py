@@ -19,6 +19,7 @@ from auditmw.sanitizing.restoring import Restorer, TextStream
 from auditmw.sanitizing.returning import Returning
 from auditmw.sanitizing.streams import EventStream
 from auditmw.sanitizing.tokens import Tokens
+from auditmw.wire import wire_json
 
 VALUES = [
     ("CARD", "4111 1111 1111 1111"),
@@ -372,6 +373,29 @@ def test_thinking_in_a_stream_passes_as_it_is(tokens):
 
 
 @pytest.mark.parametrize(
+    "delta",
+    [
+        lambda text: {"function_call": {"arguments": text}},
+        lambda text: {"tool_calls": [{"index": 2, "custom": {"input": text}}]},
+        lambda text: {"refusal": text},
+    ],
+    ids=["function_call", "custom", "refusal"],
+)
+def test_what_is_held_back_comes_in_an_event_of_the_same_form(tokens, delta):
+    def chunk(text):
+        return {"choices": [{"index": 1, "delta": delta(text), "finish_reason": None}], "usage": {"n": 1}}
+
+    stream = EventStream(Restorer(tokens), ServerSentEvents())
+    first, rest = decode(stream.feed(sse(chunk("a CARD_")))), decode(stream.rest())
+    assert first == [chunk("a ")]
+    assert rest == [{**chunk("CARD_"), "usage": None}]
+
+
+def test_json_that_only_the_standard_library_writes_is_written():
+    assert json.loads(wire_json({"a": "\ud800", "b": 10**30})) == {"a": "\ud800", "b": 10**30}
+
+
+@pytest.mark.parametrize(
     "event",
     [
         {"type": "content_block_delta", "index": 0, "delta": "odd"},
@@ -417,6 +441,13 @@ def test_a_body_without_a_token_stays_as_it_came(tokens, call, raw):
     hook = Returning(call, tokens)
     hook(raw)
     assert hook.rest() == raw
+
+
+def test_the_frames_of_bedrock_are_known_by_their_type(tokens, call):
+    call.content_type = "application/vnd.amazon.eventstream"
+    token = tokens.token("CARD", VALUES[0][1])
+    out = Returning(call, tokens)(frame({"type": "message_start", "message": {"x": token}}))
+    assert json.loads(eventstream.event_data(out)[0])["message"] == {"x": VALUES[0][1]}
 
 
 def test_bytes_of_another_type_pass(tokens, call):

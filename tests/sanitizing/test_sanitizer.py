@@ -102,6 +102,15 @@ def test_without_a_body_nothing_was_scanned(clean):
     assert call.sanitizer_rules is None
 
 
+def test_a_model_name_is_read_once_and_a_name_that_hides_something_each_time(clean):
+    sanitizer = Sanitizer()
+    for _ in range(2):
+        assert clean(sanitizer, messages("x")).sanitization == {}
+        assert clean(sanitizer, messages("x", model=CARD)).sanitization == {"CARD": 1}
+        assert clean(sanitizer, messages("x", model=3)).sanitization == {}
+    assert sanitizer._clean_models == {"claude-sonnet-5-5"}
+
+
 def test_a_mask_is_the_same_for_all_and_a_hash_for_equal_values(clean):
     sanitizer = Sanitizer({"EMAIL": "mask", "CARD": "hash"})
     call = clean(sanitizer, messages(f"{EMAIL} and bob@example.org pay {CARD}, {CARD} or 5555 5555 5555 4444"))
@@ -306,6 +315,8 @@ def test_messages_of_one_role_and_all_lists_of_blocks_have_borders(clean, body):
 @pytest.mark.parametrize(
     "body",
     [
+        messages(text_blocks("a", "4111 1111"), [{"type": "image", "source": {}}, *text_blocks(" 1111 1111")]),
+        messages([*text_blocks("a", "b"), 3, *text_blocks("c", "d")]),
         messages([*text_blocks("pay 4111 1111"), {"type": "image", "source": {}}, *text_blocks(" 1111 1111")]),
         {"messages": [{"role": "user", "content": "4111 1111"}, {"role": "assistant", "content": " 1111 1111"}]},
         {"system": "4111 1111", "messages": [{"role": "user", "content": " 1111 1111"}]},
@@ -457,6 +468,13 @@ def test_an_extra_field_of_a_model_is_changed_where_it_is_dumped(clean):
     assert request[0].model_dump()["more"] == request[0].more != CARD
 
 
+def test_a_tuple_in_a_tuple_may_be_shared(clean):
+    inner = (CARD, [])
+    request = clean(Sanitizer(), [inner, (inner,), {"k": inner}]).request
+    assert request[0] is request[1][0] is request[2]["k"]
+    assert request[0][0].startswith("CARD_")
+
+
 def test_two_keys_that_a_mask_makes_equal_stay_two(clean):
     call = clean(Sanitizer({"EMAIL": "mask"}), {EMAIL: 1, "bob@example.org": 2, "[EMAIL]''": 3})
     assert sorted(call.request.values()) == [1, 2, 3]
@@ -493,6 +511,13 @@ def test_the_value_in_json_inside_a_text_is_the_value_itself(clean):
     changed = call.request["messages"]
     assert json.loads(changed[0]["tool_calls"][0]["function"]["arguments"])["key"] == changed[1]["content"]
     assert json.loads(restored(call)["messages"][0]["tool_calls"][0]["function"]["arguments"]) == {"key": PEM}
+
+
+def test_a_value_that_is_cut_in_the_middle_of_an_escape_is_taken_as_it_stands(clean):
+    body = {"arguments": 'password: "ab\\uZZ1#Q"'}
+    call = clean(Sanitizer(), body)
+    assert call.sanitization == {"PASSWORD": 1}
+    assert "Z1#Q" not in call.request["arguments"]
 
 
 json_data = st.recursive(
@@ -661,6 +686,13 @@ def test_the_error_message_and_the_metadata_are_cleaned_keys_too():
     assert KEY not in stored
     assert call.metadata["team"] == "x"
     assert KEY in str(given)
+
+
+def test_an_object_in_the_metadata_is_read_in_the_form_in_which_it_is_stored():
+    call = make_call(metadata={"a": msgspec.Raw(json.dumps(CARD).encode()), "b": object(), CARD: b"x"})
+    Sanitizer().clean_stored(call)
+    assert CARD not in str(call.metadata)
+    assert call.metadata["b"] == "<object>"
 
 
 def test_what_is_blocked_in_a_request_is_replaced_in_what_is_stored():

@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from typing import Any, Final, Literal, Self
 
 from auditmw.call import Call
+from auditmw.canonical import make_safe
 from auditmw.diagnostics import report
 from auditmw.errors import Blocked, ConfigurationError
 from auditmw.middleware.protocol import Services
@@ -34,6 +35,7 @@ from auditmw.sanitizing.windows import scan_in_windows
 
 NOT_SCANNED: Final = "NOT_SCANNED"
 """In `sanitization`: how many blocks and texts were left out (thinking, encrypted content, pictures, credentials)."""
+MODELS_REMEMBERED: Final = 256
 READ_OF_MESSAGE: Final = 8000
 """Characters of an error message that are read; far fewer are stored."""
 
@@ -85,6 +87,7 @@ class Sanitizer:
         self._failure = on_error
         self._deadline = deadline
         self._services: Services | None = None
+        self._clean_models: set[str] = set()
         self._random = secrets.token_bytes(32)
         self.on_error: Literal["block", "continue"] = "continue" if on_error == "continue" else "block"
         self.waits: bool = bool(recognizers)
@@ -126,48 +129,57 @@ class Sanitizer:
         message = None if call.error_message is None else call.error_message[:READ_OF_MESSAGE]
         try:
             document = Document({"text": message, "metadata": call.metadata})
-            spans = locate(document, self._scan(document.text), self._scan, self._acts)
-            stored = cleaned(document, spans, self._replacement(self._tokens(call), stored=True))
+            if document.unreadable:
+                document = Document({"text": message, "metadata": make_safe(call.metadata)})
+            stored = cleaned(document, self._search(document), self._replacement(self._tokens(call), stored=True))
+            call.error_message, call.metadata = stored["text"], stored["metadata"]
         except Exception as error:
             self._count_failure(call, error)
             if self._failure != "continue":
                 call.error_message = None if message is None else "not kept: the sanitizer could not read it"
                 call.metadata = {}
-            return
-        call.error_message, call.metadata = stored["text"], stored["metadata"]
 
     def _clean_request(self, call: Call, tokens: Tokens) -> None:
-        document = Document(call.request)
+        document = Document(call.request, self._clean_models)
         if document.unreadable:
             self._fail(call, f"it holds {_listed(document.unreadable)}, which cannot be read: send plain data")
         removes = False
         try:
-            findings = self._scan(document.text) if document.text else []
-            spans = locate(document, findings, self._scan, self._acts)
+            spans = self._search(document)
+            if not spans:
+                self._remember_model(call.request)
         except RecognizerFailed as error:
             self._fail(call, str(error))
             removes = self._failure == "remove"
             spans = self._built_in(document, KINDS if removes else self._kinds)
-        self._note(call, document, spans)
+        call.sanitizer_rules = self.rules
+        call.sanitization = counts = dict(count(spans)) if spans else {}
+        call.sanitization_count = sum(counts.values())
+        if document.not_scanned:
+            call.sanitization = {**counts, NOT_SCANNED: document.not_scanned}
         if not spans:
             return
+        self._refuse_blocked(counts)
         if self._restore:
             tokens.avoid(document.text)
-        replacement = _removed if removes else self._replacement(tokens, stored=False)
-        call.request = cleaned(document, spans, replacement)
+        call.request = cleaned(document, spans, _removed if removes else self._replacement(tokens, stored=False))
         if tokens and self._restore:
             call.on_chunk(Returning(call, tokens))
 
-    def _note(self, call: Call, document: Document, spans: Spans) -> None:
-        counts = count(spans)
-        call.sanitizer_rules = self.rules
-        call.sanitization_count = counts.total()
-        call.sanitization = dict(counts)
-        if document.not_scanned:
-            call.sanitization[NOT_SCANNED] = document.not_scanned
-        refused = sorted(kind for kind in counts if self._action(kind) == "block")
+    def _refuse_blocked(self, kinds: Iterable[str]) -> None:
+        refused = [kind for kind in kinds if self._action(kind) == "block"]
         if refused:
             raise Blocked(f"it holds {_listed(refused)}, which must not be sent: take it out")
+
+    def _remember_model(self, request: Any) -> None:
+        """Read a model's name once, not in each request: its digits would have many recognizers look at all."""
+        model = request.get("model") if isinstance(request, dict) else None
+        if isinstance(model, str) and len(self._clean_models) < MODELS_REMEMBERED:
+            self._clean_models.add(model)
+
+    def _search(self, document: Document) -> Spans:
+        findings = self._scan(document.text) if document.text else []
+        return locate(document, findings, self._scan, self._acts) if findings else {}
 
     def _scan(self, text: str) -> list[Finding]:
         return scan_in_windows(

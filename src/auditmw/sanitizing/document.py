@@ -11,7 +11,7 @@ import decimal
 import enum
 import pathlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, Literal, NamedTuple
 
@@ -58,9 +58,13 @@ class Piece(NamedTuple):
 
 
 class Document:
-    """All texts of a body. The body is only read; nothing of it is copied but its texts."""
+    """All texts of a body. The body is only read; nothing of it is copied but its texts.
 
-    def __init__(self, body: Any) -> None:
+    `clean_models` are names of models in which nothing was found before: they need not be read again.
+    """
+
+    def __init__(self, body: Any, clean_models: Container[str] = ()) -> None:
+        self._clean_models = clean_models
         self.root: list[Any] = [body]
         self.containers: list[Any] = []
         """What was walked through, parents first; kept, so that ids stay theirs."""
@@ -117,8 +121,7 @@ class Document:
             return
         for field, item in fields.items():
             if field in FIELDS:
-                is_word = item.__class__ is str and item in WORDS
-                if not is_word:
+                if type(item) is not str or not (item in WORDS or (field == "model" and item in self._clean_models)):
                     self._value(holder, field, None, item, free or _is_free(field, kind))
             elif not free and (is_credential(fields, field) or (type(item) is str and is_untouched(field, item))):
                 self.not_scanned += 1
