@@ -118,7 +118,41 @@ def test_a_function_may_give_the_reader_of_a_path(trail, entries, ask, message):
         await JSONResponse(message)(scope, receive, send)
 
     post(AuditMiddleware(app, trail, endpoints={"/generate": AnthropicMessages()}.get), path="/generate", json=ask)
-    assert [(entry.kind, entry.output_tokens) for entry in entries()] == [("request", 9)]
+    assert [(entry.kind, entry.output_tokens) for entry in entries()] == [("llm", 9)]
+
+
+def test_a_served_model_of_another_vendor_is_not_said_to_be_openais(trail, entries):
+    completion = {"object": "chat.completion", "model": "llama-4", "choices": [], "usage": {"prompt_tokens": 1}}
+    path = "/v1/chat/completions"
+    app = AuditMiddleware(app_of(lambda request: JSONResponse(completion), path), trail, endpoints=True)
+    post(app, path=path, json={"model": "llama-4", "messages": []})
+    assert [(entry.provider, entry.model, entry.status) for entry in entries()] == [(None, "llama-4", "success")]
+
+
+def test_other_messages_of_an_answer_pass_as_they_are(trail, entries):
+    async def app(scope, receive, send):
+        for message in messages:
+            await send(message)
+
+    async def receive():
+        return {"type": "http.request"}
+
+    async def send(message):
+        sent.append(message)
+
+    sent, messages = (
+        [],
+        [
+            {"type": "http.response.debug", "info": {}},
+            {"type": "http.response.start", "status": 204, "headers": [(b"x-request-id", b"1")], "trailers": True},
+            {"type": "http.response.body", "body": b""},
+            {"type": "http.response.trailers", "headers": []},
+        ],
+    )
+    scope = {"type": "http", "method": "POST", "path": PATH, "headers": []}
+    asyncio.run(AuditMiddleware(app, trail, endpoints=True)(scope, receive, send))
+    assert sent == messages
+    assert [entry.status for entry in entries()] == ["success"]
 
 
 @pytest.mark.parametrize("endpoints", [["/generate"], "/v1/messages"])

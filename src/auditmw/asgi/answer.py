@@ -58,7 +58,7 @@ class Answer:
     @property
     def _is_read(self) -> bool:
         """Whether its bytes tell how it ended: they were kept, and no call inside has recorded it already."""
-        return self._room >= 0 and not self._call.children
+        return self._room >= 0 and not self._call.children and self._call.reader is not None
 
     async def _start(self, message: Message) -> None:
         call = self._call
@@ -69,6 +69,8 @@ class Answer:
         call.content_encoding = fields.get(b"content-encoding")
         call.provider_request_id = fields.get(b"request-id") or fields.get(b"x-request-id")
         self._streamed = "event-stream" in (call.content_type or "")
+        if call.kind == "request" and "json" not in (call.content_type or ""):  # a file, sound, results of a batch
+            call.reader = None
         plain = call.content_encoding in {None, "identity"}
         if call.chunk_hooks and plain and message["status"] < FIRST_HTTP_ERROR:
             if not self._streamed:
@@ -99,7 +101,7 @@ class Answer:
         call = self._call
         if self._streamed and call.first_chunk_ns is None:
             call.first_chunk_ns = self._clock.monotonic_ns()
-        if self._room < 0:
+        if self._room < 0 or call.reader is None:
             return
         self._room -= len(chunk)
         if self._room < 0:

@@ -8,7 +8,7 @@ from auditmw.asgi.answer import Answer
 from auditmw.asgi.headers import only_header, replace_headers
 from auditmw.asgi.refusals import NO_JSON, PACKED, Refusal, blocked, too_large, unavailable
 from auditmw.asgi.request_body import RequestBody
-from auditmw.asgi.routes import is_generating
+from auditmw.asgi.routes import kind_of
 from auditmw.asgi.types import App, Receive, Scope, Send
 from auditmw.call import Call
 from auditmw.context import current_binding
@@ -23,11 +23,16 @@ MAX_BODY: Final = 32 * 1024 * 1024
 """Bytes of a request, and of an answer, that are kept to be read: what the largest provider takes."""
 
 
+UNCHECKED: Final = "body_not_checked"
+"""The name in an entry's metadata that says that the body, in a format that nobody reads, was passed unseen."""
+
+
 class EndpointRecorder:
     """Makes one entry per request that it serves.
 
     The body is read whole before the application runs, up to the cap, so that the pipeline can see, replace or block
-    it. A larger one passes unread, or is refused where a middleware must see every body (`on_error = "block"`).
+    it. A larger one passes unread, or is refused where a middleware must see every body (`on_error = "block"`) and
+    the format is one that auditmw reads.
     """
 
     def __init__(self, recorder: Recorder, max_body: int) -> None:
@@ -38,8 +43,7 @@ class EndpointRecorder:
     async def serve(self, reader: Provider, app: App, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request by the application and record it, however it ends."""
         path: str = scope["path"]
-        kind = "llm" if is_generating(reader, path) else "request"
-        call = self._recorder.draft(kind=kind, provider=reader.name, reader=reader, action=path)
+        call = self._recorder.draft(kind=kind_of(reader, path), reader=reader, action=path)
         binding = current_binding()
         if binding is not None:
             binding.parent = call
@@ -55,9 +59,13 @@ class EndpointRecorder:
         """Run the first halves with the request; a refusal if the application must not see it."""
         packed = only_header(scope, b"content-encoding") not in {None, "identity"}
         call.request = sent = None if packed else await body.json()
-        if sent is None and self._must_see_bodies and not (body.client_left or body.is_empty):
-            return await self._refuse(call, PACKED if packed else NO_JSON if body.whole else too_large(self._max_body))
         call.reader.read_request(call)
+        call.provider = call.reader.vendor(call.model) or None
+        if sent is None and self._must_see_bodies and not (body.client_left or body.is_empty):
+            if call.reader.name:
+                refusal = PACKED if packed else NO_JSON if body.whole else too_large(self._max_body)
+                return await self._refuse(call, refusal)
+            call.metadata[UNCHECKED] = True
         try:
             await self._recorder.begin_async(call)
         except CallBlocked as error:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
+from auditmw.entry import Kind
 from auditmw.errors import ConfigurationError
-from auditmw.providers import READERS, for_path
+from auditmw.providers import for_path
 from auditmw.providers.protocol import Provider
 
 Routes: TypeAlias = Callable[[str], Provider | None]
@@ -45,13 +46,7 @@ def _served(path: str) -> Provider | None:
     return for_path(path) if path.rstrip("/").endswith(SERVED) else None
 
 
-def forwarded(path: str) -> Provider | None:
-    """For a gateway: the reader of every path that a provider's format has, those below an endpoint too."""
-    return for_path(path) or next(
-        (reader for reader in READERS.values() if any(f"{ending}/" in path for ending in reader.paths)), None
-    )
-
-
-def is_generating(reader: Provider, path: str) -> bool:
-    """Whether a post to this path generates; what lies below an endpoint (token counts, batches) does not."""
-    return path.rstrip("/").endswith(reader.paths)
+def kind_of(reader: Provider, path: str) -> Kind:
+    """`llm` where something is generated; `request` below an endpoint (token counts, batches) or in no known format."""
+    is_below = any(f"{ending}/" in path.rstrip("/") for ending in reader.paths)
+    return "request" if is_below or not reader.name else "llm"

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from auditmw.asgi import AuditMiddleware, header
 from auditmw.asgi.endpoint import MAX_BODY
-from auditmw.asgi.routes import forwarded
 from auditmw.asgi.types import Scope, Source
 from auditmw.errors import MissingExtra
 from auditmw.gateway.keys import key_holder, read_key_table
+from auditmw.gateway.routes import recorded
 from auditmw.trail import AuditTrail
 
 LOOPBACK: Final = ("127.0.0.0/8", "::1")
@@ -28,7 +28,7 @@ def gateway(
     key_table: Path | None = None,
     max_body: int = MAX_BODY,
 ) -> AuditMiddleware:
-    """An ASGI application that passes requests to `upstream` and records those that send something to a model.
+    """An ASGI application that passes requests to `upstream` and records all that are posted.
 
     The user is named by `user_header`, else by the key that is presented (see `auditmw.gateway.keys`). The headers that
     name user and session are believed of trusted proxies only, and are not passed on. The trail is opened and closed
@@ -56,7 +56,7 @@ def gateway(
         trail=trail,
         user=user,
         session=None if session_header is None else header(session_header, trusted_proxies=trusted_proxies),
-        endpoints=forwarded,
+        endpoints=recorded,
         max_body=max_body,
         lifespan=True,
     )

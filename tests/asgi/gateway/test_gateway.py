@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import socket
+import sys
 import threading
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
@@ -12,8 +13,13 @@ import anthropic
 import httpx2
 import openai
 import pytest
+from starlette.responses import Response
 
-from auditmw.gateway import gateway
+from auditmw import Call
+from auditmw.asgi import AuditMiddleware
+from auditmw.errors import MissingExtra
+from auditmw.gateway import gateway, serve
+from auditmw.gateway.routes import Unread, recorded
 from auditmw.testing import Answer, Drop, Gzip, Hang, MidStreamError, Status, Truncate
 
 CHAT = {"model": "gpt-6-sol", "messages": [{"role": "user", "content": "hello"}]}
@@ -121,6 +127,46 @@ def test_what_lies_below_an_endpoint_is_recorded_as_a_request(claude, ask, trail
     claude.messages.count_tokens(model=ask["model"], messages=ask["messages"])
     entry = settled(trail)
     assert (entry.kind, entry.action, entry.status) == ("request", "/v1/messages/count_tokens", "success")
+
+
+def test_what_is_posted_in_no_known_format_is_recorded_too_and_cleaned_where_it_is_json(url, provider, trail):
+    body = {"model": "embed-1", "input": "my card is 4111 1111 1111 1111"}
+    httpx2.post(f"{url}/v1/embeddings", json=body, headers={"x-api-key": "k"})
+    entry = settled(trail)
+    assert (entry.kind, entry.action, entry.provider, entry.model) == ("request", "/v1/embeddings", None, "embed-1")
+    assert entry.http_status == 404
+    assert entry.error_type is not None
+    assert entry.input_hash is not None
+    assert b"4111" not in provider.requests[0].body
+
+
+def test_what_is_no_json_passes_to_endpoints_of_no_known_format_and_the_entry_says_so(url, provider, trail):
+    httpx2.post(f"{url}/v1/files", content=b"\xff a file", headers={"x-api-key": "k"})
+    assert settled(trail).metadata["body_not_checked"] is True
+    assert provider.requests[0].body == b"\xff a file"
+
+
+def test_an_answer_that_is_a_file_is_passed_and_not_kept(running, trail):
+    async def upstream(scope, receive, send):
+        await Response(b"\x00sound" * 1000, media_type="audio/mpeg")(scope, receive, send)
+
+    with running(AuditMiddleware(upstream, trail, endpoints=recorded), lifespan="off") as url:
+        assert httpx2.post(f"{url}/v1/audio/speech", json={"model": "tts"}).content == b"\x00sound" * 1000
+    entry = settled(trail)
+    assert (entry.kind, entry.model, entry.status, entry.output_hash) == ("request", "tts", "success", None)
+
+
+def test_without_httpx2_it_says_what_to_install(trail, monkeypatch):
+    monkeypatch.delitem(sys.modules, "auditmw.gateway.proxy", raising=False)
+    monkeypatch.setitem(sys.modules, "httpx2", None)
+    with pytest.raises(MissingExtra, match=r"auditmw\[gateway\]"):
+        gateway("http://upstream.invalid", trail)
+
+
+def test_without_uvicorn_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(MissingExtra, match=r"auditmw\[gateway\]"):
+        serve(None, host="127.0.0.1", port=1, grace=0)
 
 
 def test_paths_and_queries_reach_the_upstream_as_they_were_sent(through, provider, trail):
@@ -400,6 +446,12 @@ def test_with_a_sanitizer_a_body_beyond_the_cap_is_refused_and_not_sent(through,
     assert (answer.status_code, answer.json()["error"]["type"]) == (413, "request_too_large")
     assert provider.requests == []
     assert settled(trail).status == "blocked"
+
+
+def test_a_reader_of_nothing_knows_no_answer_and_reads_none():
+    call = Call(request_id="r", timestamp_us=0, started_ns=0)
+    Unread().read_response(call, {"usage": {"input_tokens": 1}})
+    assert (Unread().matches({}), call.usage) == (False, None)
 
 
 def test_a_websocket_is_closed():

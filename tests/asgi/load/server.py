@@ -90,5 +90,6 @@ def application(trail: AuditTrail, provider_url: str) -> Starlette:
 
 if __name__ == "__main__":
     descriptor, database, provider = sys.argv[1:]
-    config = uvicorn.Config(application(AuditTrail(database), provider), log_level="error", proxy_headers=False)
+    app = application(AuditTrail(database), provider)
+    config = uvicorn.Config(app, log_level="error", proxy_headers=False, timeout_keep_alive=120)
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(descriptor))])
