@@ -262,8 +262,8 @@ class AuditTrail:
         """Stream the stored entries that fit, in the order in which they were stored, without any default limit.
 
         Takes request_id, user_id, subject, model, status, session_id, tenant, action, call_id, kind, since, until (both
-        aware datetimes; `until` is exclusive), limit and newest_first. Entries of `kind="control"` come only when
-        asked for.
+        aware datetimes; `until` is exclusive), after and before (leaf indexes, both exclusive), limit and newest_first.
+        Entries of `kind="control"` come only when asked for.
 
         Raises:
             ConfigurationError: a naive datetime, a since after the until, an unknown kind or status.
@@ -285,6 +285,8 @@ class AuditTrail:
         kind: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        after: int | None = None,
+        before: int | None = None,
         limit: int | None = None,
         newest_first: bool = False,
     ) -> Pages:
@@ -306,6 +308,8 @@ class AuditTrail:
             kind=_one_of("kind", kind, KINDS),
             since_us=None if since is None else to_us(since),
             until_us=None if until is None else to_us(until),
+            after=after,
+            before=before,
             limit=limit,
             newest_first=newest_first,
         )

@@ -241,3 +241,12 @@ async def test_a_trail_refuses_another_key_than_its_first(store):
     await store.bind_key("one")
     with pytest.raises(KeyMismatch):
         await store.bind_key("two")
+
+
+async def test_a_query_may_begin_after_a_leaf_and_end_before_another(store, read, make_batch):
+    for first_seq in range(1, 1001, 100):
+        await store.append(make_batch(first_seq=first_seq, count=100))
+    assert [e.leaf_index for e in await read(store, after=449, before=961)] == list(range(450, 961))
+    assert [e.leaf_index for e in await read(store, before=450, newest_first=True, limit=3)] == [449, 448, 447]
+    assert await read(store, after=999) == []
+    assert len(await read(store, after=-1)) == 1000

@@ -52,6 +52,7 @@ _Row: Final = msgspec.defstruct(
     array_like=True,
 )
 _LEAF_INDEX: Final = AuditEntry.__struct_fields__.index("leaf_index")
+REQUEST_ID: Final = STORED_FIELDS.index("request_id")
 WRITER: Final = STORED_FIELDS.index("writer")
 SEQ: Final = STORED_FIELDS.index("seq")
 STORED_AT: Final = STORED_FIELDS.index("stored_at_us")

@@ -50,4 +50,8 @@ def conditions(wanted: Filter) -> list[Condition]:
 def matcher(wanted: Filter) -> Callable[[AuditEntry], bool]:
     """A function that says whether an entry is wanted."""
     checks = [(c.field, _OPERATORS[c.operator], c.value) for c in conditions(wanted)]
+    if wanted.after is not None:
+        checks.append(("leaf_index", operator.gt, wanted.after))
+    if wanted.before is not None:
+        checks.append(("leaf_index", operator.lt, wanted.before))
     return lambda entry: all(compare(getattr(entry, field), value) for field, compare, value in checks)

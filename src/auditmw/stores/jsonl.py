@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -75,6 +75,18 @@ class JsonlStore:
                 self._size += len(leaves)
                 self._last_seqs[batch.writer] = batch.last_seq
             return len(batch.entries) - known
+
+    async def last_seq(self, writer: str) -> int:
+        """The highest number of a writer that is stored."""
+        with self._explained():
+            self._take_over()
+        return self._last_seqs.get(writer, FIRST_SEQ - 1)
+
+    async def stored(self, request_ids: Collection[str]) -> set[str]:
+        """Which of these entries are stored; reads all of them."""
+        with self._explained():
+            stored = {_entry(line, path).request_id for path, line in _lines(self._whole_files())}
+        return stored & set(request_ids)
 
     async def query(self, wanted: Filter) -> AsyncIterator[AuditEntry]:
         """Stream the entries that fit."""

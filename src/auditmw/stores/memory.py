@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from itertools import islice
 from typing import Any, Self
 
 from auditmw.clock import Clock, SystemClock
 from auditmw.entry import AuditEntry
 from auditmw.errors import ConfigurationError, KeyMismatch
-from auditmw.stores.columns import Leaf, make_leaves, to_entry
+from auditmw.stores.columns import REQUEST_ID, Leaf, make_leaves, to_entry
 from auditmw.stores.filters import matcher
 from auditmw.stores.growth import FIRST_SEQ, already_stored, stored_at
 from auditmw.stores.heads import Heads
@@ -47,6 +47,14 @@ class MemoryStore:
             self._stored_at_us = stored_at_us
             self._last_seqs[batch.writer] = batch.last_seq
         return len(batch.entries) - known
+
+    async def last_seq(self, writer: str) -> int:
+        """The highest number of a writer that is stored."""
+        return self._last_seqs.get(writer, FIRST_SEQ - 1)
+
+    async def stored(self, request_ids: Collection[str]) -> set[str]:
+        """Which of these entries are stored."""
+        return {leaf.row[REQUEST_ID] for leaf in self._leaves} & set(request_ids)
 
     async def query(self, wanted: Filter) -> AsyncIterator[AuditEntry]:
         """Stream the entries that fit."""

@@ -7,7 +7,7 @@ the trail's row, so that all writers get their leaves in one order. The copying 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 
@@ -19,11 +19,13 @@ from auditmw.entry import AuditEntry, to_datetime, to_us
 from auditmw.errors import AuditError, KeyMismatch, PoisonEntry, StoreError
 from auditmw.log.merkle import Frontier
 from auditmw.stores.columns import COLUMNS, WRITER, Leaf, make_leaves, places_of, to_entry
-from auditmw.stores.filters import Condition, conditions
+from auditmw.stores.filters import conditions
 from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, tile_start
 from auditmw.stores.postgres_connection import WRITE_SECONDS, PostgresUrl, explained, hang_up
 from auditmw.stores.postgres_heads import PostgresHeads
 from auditmw.stores.postgres_rows import (
+    AFTER,
+    BEFORE,
     ENTRIES,
     LEAF_INDEX,
     NAMES,
@@ -94,9 +96,21 @@ class PostgresStore:
                 await make_partitions(db)
                 return await _append(db, batch, lock_first=True)
 
+    async def last_seq(self, writer: str) -> int:
+        """The highest number of a writer that is stored."""
+        async with self._connection() as db:
+            last_seq = await db.fetchval("SELECT last_seq FROM audit_writers WHERE writer = $1", writer)
+        return FIRST_SEQ - 1 if last_seq is None else int(last_seq)
+
+    async def stored(self, request_ids: Collection[str]) -> set[str]:
+        """Which of these entries are stored."""
+        async with self._connection() as db:
+            sql = "SELECT request_id FROM audit_entries WHERE request_id = ANY($1)"
+            return {row["request_id"] for row in await db.fetch(sql, list(request_ids))}
+
     async def query(self, wanted: Filter) -> AsyncIterator[AuditEntry]:
         """Stream the entries that fit through a cursor."""
-        clauses, values = _where(conditions(wanted))
+        clauses, values = _where(wanted)
         order = "DESC" if wanted.newest_first else "ASC"
         limit = "" if wanted.limit is None else f"LIMIT {int(wanted.limit)}"
         sql = f"{_SELECT} WHERE {clauses} ORDER BY b.first_leaf {order}, e.seq {order} {limit}"
@@ -210,9 +224,14 @@ async def _copy(db: asyncpg.Connection, records: list[list[Any]], known: int) ->
         raise
 
 
-def _where(wanted: list[Condition]) -> tuple[str, list[Any]]:
-    clauses = [f"e.{NAMES[c.field]} {c.operator} ${number}" for number, c in enumerate(wanted, start=1)]
-    values = [to_datetime(c.value) if COLUMNS[c.field] == "time" else c.value for c in wanted]
+def _where(wanted: Filter) -> tuple[str, list[Any]]:
+    fields = conditions(wanted)
+    clauses = [f"e.{NAMES[c.field]} {c.operator} ${number}" for number, c in enumerate(fields, start=1)]
+    values = [to_datetime(c.value) if COLUMNS[c.field] == "time" else c.value for c in fields]
+    for clause, leaf_index in ((AFTER, wanted.after), (BEFORE, wanted.before)):
+        if leaf_index is not None:
+            values.append(leaf_index)
+            clauses.append(clause.format(number=len(values)))
     return " AND ".join(clauses), values
 
 

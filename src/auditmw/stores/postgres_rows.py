@@ -31,6 +31,10 @@ ENTRIES: Final = """
         AND e.seq >= b.first_seq AND e.seq < b.first_seq + b.entry_count
     JOIN audit_writers AS w ON w.id = e.writer_id
 """
+AFTER: Final = f"""{LEAF_INDEX} > ${{number}} AND b.first_leaf >= coalesce(
+    (SELECT max(first_leaf) FROM audit_batches WHERE first_leaf <= ${{number}}), 0)"""  # noqa: S608  (constants)
+BEFORE: Final = f"{LEAF_INDEX} < ${{number}} AND b.first_leaf < ${{number}}"
+"""Conditions on leaf indexes; what they say of the batch lets its index be used."""
 LEAF_HASHES: Final = """
     SELECT first_leaf, leaf_hashes FROM audit_batches
     WHERE first_leaf >= (SELECT max(first_leaf) FROM audit_batches WHERE first_leaf <= $1) AND first_leaf < $2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -27,7 +27,8 @@ class Batch(msgspec.Struct, frozen=True):
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which entries a query gives: all conditions that are not None hold. Times are microseconds, `until` is exclusive.
 
-    `kind` None leaves control entries out. Entries come in the order in which they were stored, or the other way round.
+    `kind` None leaves control entries out. Entries come in the order in which they were stored, or the other way round;
+    `after` and `before` are leaf indexes, both exclusive.
     """
 
     request_id: str | None = None
@@ -42,6 +43,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     kind: str | None = None
     since_us: int | None = None
     until_us: int | None = None
+    after: int | None = None
+    before: int | None = None
     limit: int | None = None
     newest_first: bool = False
 
@@ -76,6 +79,12 @@ class Store(Protocol):
             PoisonEntry: one entry is refused for good; `index` is its place in this batch.
             SequenceGap: `first_seq` is beyond the writer's last entry plus one.
         """
+
+    async def last_seq(self, writer: str) -> int:
+        """The highest number of a writer that is stored; 0 where nothing of it is."""
+
+    async def stored(self, request_ids: Collection[str]) -> set[str]:
+        """Which of these entries are stored, by their request ids; control entries too."""
 
     def query(self, wanted: Filter) -> AsyncIterator[AuditEntry]:
         """Stream the entries that fit and were stored when it began, never holding more than a page of them."""

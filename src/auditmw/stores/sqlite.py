@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 
@@ -113,10 +113,25 @@ class SqliteStore:
             )
             return len(hashes)
 
+    async def last_seq(self, writer: str) -> int:
+        """The highest number of a writer that is stored."""
+        with explained(self._path):
+            rows = await fetch(self._reading(), "SELECT last_seq FROM audit_writers WHERE writer = ?", writer)
+        return int(rows[0][0]) if rows else FIRST_SEQ - 1
+
+    async def stored(self, request_ids: Collection[str]) -> set[str]:
+        """Which of these entries are stored."""
+        sql = "SELECT request_id FROM audit_entries WHERE request_id IN (SELECT value FROM json_each(?))"
+        with explained(self._path):
+            rows = await fetch(self._reading(), sql, canonical_json(list(request_ids)).decode())
+        return {request_id for (request_id,) in rows}
+
     async def query(self, wanted: Filter) -> AsyncIterator[AuditEntry]:
         """Stream the entries that fit, a page at a time and without holding a transaction open."""
         with explained(self._path):
             first, last = await self._bounds(wanted)
+            first = first if wanted.after is None else max(first, wanted.after + 1)
+            last = last if wanted.before is None else min(last, wanted.before - 1)
             clauses, values = _where(conditions(wanted))
             sql = f"{_SELECT} WHERE e.leaf_index BETWEEN ? AND ?{clauses} ORDER BY e.leaf_index"
             sql += f"{' DESC' if wanted.newest_first else ''} LIMIT ?"
