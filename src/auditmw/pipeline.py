@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextvars import Context, copy_context
 from typing import Any, Final, Literal
 
+import msgspec
 from anyio import to_thread
 
 from auditmw.call import Call
@@ -24,8 +25,9 @@ from auditmw.layers import ONCE, Layer
 from auditmw.stepping import in_context, unhooked
 
 Form = Literal["sync", "async"]
+_encoder: Final = msgspec.json.Encoder()
 OFFLOAD_ABOVE: Final = 32 * 1024
-"""Characters of a body above which layers that offload run in a worker thread."""
+"""Bytes of a body above which layers that offload run in a worker thread."""
 
 
 class Pipeline:
@@ -284,19 +286,11 @@ class Run:
 
 
 def rough_size(body: Any) -> int:
-    """About how many characters a body holds; stops counting once it is large."""
-    size, todo = 0, [body]
-    while todo and size <= OFFLOAD_ABOVE:
-        value = todo.pop()
-        size += 1  # so that a body which holds itself ends too
-        if isinstance(value, (str, bytes)):
-            size += len(value)
-        elif isinstance(value, dict):
-            todo.extend(value)
-            todo.extend(value.values())
-        elif isinstance(value, (list, tuple)):
-            todo.extend(value)
-    return size
+    """About how many bytes a body has on the wire; 0 for what is no JSON."""
+    try:
+        return len(_encoder.encode(body))
+    except Exception:  # what a middleware or an SDK put there; it is only asked how large it is
+        return 0
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
