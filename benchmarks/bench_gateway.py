@@ -55,10 +55,11 @@ def child(*arguments: str, descriptors=()):
     )
     try:
         yield process
-    finally:
         process.stdin.close()
         process.terminate()
         process.wait(30)
+    finally:
+        process.kill()
 
 
 @contextmanager

@@ -131,9 +131,11 @@ def _run_in_process(*arguments: str, **environment: str) -> Iterator[str]:
         )
         try:
             yield _url(listener)
-        finally:
             process.terminate()
             process.wait(30)
+        finally:
+            process.kill()
+            process.wait()
 
 
 @contextmanager

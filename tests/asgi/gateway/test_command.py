@@ -23,10 +23,13 @@ def gateway_process(*options):
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "auditmw", "gateway", "--port", str(port), *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        until(lambda: is_listening(port) or process.poll() is not None)
-        yield process, f"http://127.0.0.1:{port}"
-        process.terminate()
-        process.wait(30)
+        try:
+            until(lambda: is_listening(port) or process.poll() is not None)
+            yield process, f"http://127.0.0.1:{port}"
+            process.terminate()
+            process.wait(30)
+        finally:
+            process.kill()
 
 
 def until(condition):
