@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from auditmw.errors import AuditError
-from auditmw.journal import survey
+from auditmw.journal import survey, volatile_filesystem
 from auditmw.keys import read_key
 from auditmw.locations import journal_directory, key_directory
 from auditmw.signing_keys import VARIABLE, find_signing_key
@@ -18,7 +18,6 @@ from auditmw.stores import store_for
 from auditmw.stores.protocol import Filter
 
 State = Literal["ok", "warning", "problem"]
-VOLATILE: Final = frozenset({"tmpfs", "ramfs", "overlay"})
 LOSSES: Final = {
     "drop": "calls were dropped because the journal was full",
     "lost": "entries were neither stored nor in a journal",
@@ -105,8 +104,7 @@ def _journals(url: str) -> Iterator[Finding]:
         return
     if not os.access(directory, os.W_OK):
         yield Finding("problem", "journal", f"{directory} cannot be written by this user: entries are not crash-safe")
-    kind = filesystem_of(directory)
-    if kind in VOLATILE:
+    if (kind := volatile_filesystem(directory)) is not None:
         yield Finding(
             "warning",
             "journal",
@@ -126,15 +124,3 @@ def _journals(url: str) -> Iterator[Finding]:
     aside = directory / "set_aside.jsonl"
     if aside.exists():
         yield Finding("warning", "set aside", f"{aside} holds entries that the store refused: look at their errors")
-
-
-def filesystem_of(path: Path) -> str | None:
-    """The type of the file system that holds a path, as Linux tells it; None elsewhere."""
-    try:
-        lines = Path("/proc/self/mounts").read_text().splitlines()
-    except OSError:
-        return None
-    mounts = [line.split()[1:3] for line in lines]
-    resolved = path.resolve()
-    fitting = [(len(point), kind) for point, kind in mounts if resolved.is_relative_to(point)]
-    return max(fitting)[1] if fitting else None

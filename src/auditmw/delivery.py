@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -14,21 +14,32 @@ from msgspec import structs
 from auditmw.clock import Clock
 from auditmw.diagnostics import report
 from auditmw.entry import AuditEntry
-from auditmw.errors import PoisonEntry, SequenceGap, StoreUnavailable
+from auditmw.errors import (
+    ConfigurationError,
+    JournalError,
+    KeyMismatch,
+    PoisonEntry,
+    SchemaMismatch,
+    SequenceGap,
+    StoreUnavailable,
+)
 from auditmw.health import Health
+from auditmw.journal import Orphan, orphans
 from auditmw.prices import PriceBook
-from auditmw.recovery import lost_entries, recovered_batches
-from auditmw.sealing import control_entry
+from auditmw.recovery import Recovery
+from auditmw.sealing import control_entry, lost_entry
 from auditmw.stores.protocol import Batch, Store
 
 FIRST_RETRY_SECONDS: Final = 0.05
-LAST_RETRY_SECONDS: Final = 1.0
-MOST_LOST: Final = 100_000
-"""A larger hole in a writer's sequence is not bridged: somebody has to look first."""
+LAST_RETRY_SECONDS: Final = 0.5
+LOST_AT_ONCE: Final = 1000
+SET_ASIDE: Final = "set_aside"
+WAITING: Final = (StoreUnavailable, ConfigurationError, SchemaMismatch, KeyMismatch)
+"""What an operator can put right while entries wait: no entry is to blame."""
 
 
 class Delivery:
-    """One store and the way into it; lives on one event loop."""
+    """One store and the way into it; lives on one event loop. `pause` waits before a next try, for so many seconds."""
 
     def __init__(
         self,
@@ -39,6 +50,7 @@ class Delivery:
         clock: Clock,
         journal_dir: Path | None,
         give_up: Callable[[], bool],
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._store = store
         self._prices = prices
@@ -46,6 +58,7 @@ class Delivery:
         self._clock = clock
         self._journal_dir = journal_dir
         self._give_up = give_up
+        self._pause = pause
         self._retry_seconds = FIRST_RETRY_SECONDS
 
     async def deliver(self, batch: Batch) -> bool:
@@ -55,21 +68,17 @@ class Delivery:
             try:
                 self._health.written += await self._store.append(batch)
             except PoisonEntry as error:
-                batch = self._without(batch, error)
+                batch = await self._without(batch, error)
             except SequenceGap as error:
-                if batch.first_seq - error.last_seq > MOST_LOST:
-                    await self.failed(error)
-                else:
-                    batch = self._bridged(batch, error.last_seq)
-            except StoreUnavailable as error:
+                if not await self._bridge(batch.writer, error.last_seq + 1, batch.first_seq):
+                    return False
+            except WAITING as error:
                 self._health.retried += 1
                 await self.failed(error)
             except Exception as error:
-                if len(batch.entries) == 1:
-                    batch = self._without(batch, PoisonEntry(f"{type(error).__name__}: {error}", 0))
-                    continue
-                await self.failed(error)
-                return await self._deliver_halves(batch)
+                if len(batch.entries) > 1:
+                    return await self._deliver_halves(batch)
+                batch = await self._without(batch, PoisonEntry(f"{type(error).__name__}: {error}", 0))
             else:
                 self.succeeded()
                 return True
@@ -78,20 +87,55 @@ class Delivery:
 
     async def recover(self) -> bool:
         """Store what dead processes left in the journal directory; False if `give_up` came first."""
-        if self._journal_dir is None:
+        if self._journal_dir is None or not self._journal_dir.is_dir():
             return True
-        for orphan, batches, note in recovered_batches(self._journal_dir, self._clock.now_us()):
-            try:
-                for batch in batches:
-                    if not await self.deliver(batch):
-                        return False
-                orphan.remove()
-            finally:
-                orphan.release()
-            self._health.recovered += note["sealed"]
-            self._health.interrupted += note["interrupted"]
-            report("auditmw.recovered", "warning", **note)
+        try:
+            for orphan in orphans(self._journal_dir):
+                with orphan:
+                    try:
+                        done = await self._recover(orphan)
+                    except (JournalError, msgspec.ValidationError) as error:  # the others go on
+                        self._not_recovered(error)
+                    else:
+                        if not done:
+                            return False
+        except JournalError as error:
+            self._not_recovered(error)
         return True
+
+    async def _recover(self, orphan: Orphan) -> bool:
+        recovery = Recovery(orphan, self._clock.now_us())
+        while True:
+            known = await self._known(recovery)
+            if known is None:
+                return False
+            last_seq, stored = known
+            if recovery.note_id in stored:
+                break
+            for batch in recovery.batches(last_seq, stored):
+                if not await self.deliver(batch):
+                    return False
+        orphan.remove()
+        self._health.recovered += recovery.note["sealed"]
+        self._health.interrupted += recovery.note["interrupted"]
+        self._health.lost += recovery.note["lost"]
+        report("auditmw.recovered", "warning", **recovery.note)
+        return True
+
+    async def _known(self, recovery: Recovery) -> tuple[int, set[str]] | None:
+        """What the store has of a dead writer; None if `give_up` came before it answered."""
+        while True:
+            try:
+                stored = await self._store.stored(recovery.request_ids)
+                return await self._store.last_seq(recovery.writer), stored
+            except WAITING as error:
+                await self.failed(error)
+            if self._give_up():
+                return None
+
+    def _not_recovered(self, error: Exception) -> None:
+        self._health.journal_failures += 1
+        report("auditmw.journal_not_recovered", error=str(error), meaning="its files stay, and the next start tries")
 
     async def failed(self, error: Exception) -> None:
         """Note that the store does not answer, and wait before the next try."""
@@ -99,7 +143,7 @@ class Delivery:
             report("auditmw.store_unavailable", error=str(error), meaning="entries wait in the journal")
         self._health.last_store_error = str(error)
         if not self._give_up():
-            await asyncio.sleep(self._retry_seconds * random.uniform(0.5, 1))
+            await self._pause(self._retry_seconds * random.uniform(0.5, 1))
         self._retry_seconds = min(LAST_RETRY_SECONDS, self._retry_seconds * 2)
 
     def succeeded(self) -> None:
@@ -110,7 +154,7 @@ class Delivery:
         self._retry_seconds = FIRST_RETRY_SECONDS
 
     async def _deliver_halves(self, batch: Batch) -> bool:
-        """An error that no store should raise: find the entry that causes it."""
+        """An error that tells of no entry: find the one that causes it."""
         middle = len(batch.entries) // 2
         first = Batch(batch.writer, batch.first_seq, batch.entries[:middle])
         second = Batch(batch.writer, batch.first_seq + middle, batch.entries[middle:])
@@ -128,19 +172,28 @@ class Delivery:
             entry, cost_nano=cost.nano, cost_status=cost.status, price_source=cost.source, unit_prices=cost.unit_prices
         )
 
-    def _bridged(self, batch: Batch, last_seq: int) -> Batch:
-        """The batch with what the store misses before it marked as lost."""
-        lost = lost_entries(batch.writer, last_seq + 1, batch.first_seq, self._clock.now_us())
-        report("auditmw.entries_lost", writer=batch.writer, count=len(lost), meaning="neither stored nor journalled")
-        return Batch(batch.writer, last_seq + 1, [*lost, *batch.entries])
+    async def _bridge(self, writer: str, first_seq: int, until_seq: int) -> bool:
+        """Store that what the store misses before a batch is lost."""
+        count, now_us = until_seq - first_seq, self._clock.now_us()
+        report("auditmw.entries_lost", writer=writer, count=count, meaning="neither stored nor journalled")
+        for start in range(first_seq, until_seq, LOST_AT_ONCE):
+            end = min(start + LOST_AT_ONCE, until_seq)
+            lost = Batch(writer, start, [lost_entry(writer, seq, now_us) for seq in range(start, end)])
+            if not await self.deliver(lost):
+                return False
+            self._health.lost += end - start
+        return True
 
-    def _without(self, batch: Batch, error: PoisonEntry) -> Batch:
+    async def _without(self, batch: Batch, error: PoisonEntry) -> Batch:
         """The batch with the refused entry set aside and a control entry under its number in its place."""
         poison = batch.entries[error.index]
+        if poison.action == SET_ASIDE and poison.kind == "control":  # refused too: it is not the entry then
+            await self.failed(error)
+            return batch
         self._health.set_aside += 1
         kept = self._set_aside(poison, error)
         report("auditmw.entry_set_aside", error=str(error), request_id=poison.request_id, kept_in=kept)
-        note = control_entry(poison.request_id, self._clock.now_us(), "set_aside", error=str(error), kept_in=kept)
+        note = control_entry(poison.request_id, self._clock.now_us(), SET_ASIDE, error=str(error), kept_in=kept)
         entries = list(batch.entries)
         entries[error.index] = structs.replace(note, writer=poison.writer, seq=poison.seq)
         return structs.replace(batch, entries=entries)

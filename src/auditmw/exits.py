@@ -6,6 +6,7 @@ A store's driver may run a thread that is no daemon (aiosqlite does), which keep
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from typing import Final, Protocol
@@ -33,6 +34,14 @@ def watch(trail: Closable) -> None:
         if _thread is None or not _thread.is_alive():
             _thread = threading.Thread(target=_close_at_exit, name="auditmw-exit", daemon=False)
             _thread.start()
+
+
+def _after_fork() -> None:
+    global _lock  # noqa: PLW0603  (a thread of the parent may hold it, which the child does not have)
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _close_at_exit() -> None:

@@ -1,45 +1,44 @@
 """The calling thread's side of the writer: admits attempts, numbers and journals their entries, queues them.
 
-An entry is in the journal before the call returns. The queue in memory is bounded: what does not fit is read back from
-the journal when its turn comes, so that an outage of the store costs disk and no memory.
+An entry is in the journal before the call returns. What waits for the store is in `auditmw.backlog`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import anyio
-from uuid_utils import uuid4
+from msgspec import structs
+from uuid_utils import uuid4, uuid7
 
+from auditmw.backlog import Backlog
 from auditmw.call import Call
 from auditmw.clock import Clock
 from auditmw.diagnostics import report
 from auditmw.entry import AuditEntry, Status
 from auditmw.errors import AuditUnavailable, JournalError, TrailClosed
+from auditmw.futures import wait_for
 from auditmw.health import Health
-from auditmw.journal import Journal
-from auditmw.sealing import control_entry, decode, encode, entry_of, entry_of_intent, id_bytes, numbered
+from auditmw.journal import Journal, Record, volatile_filesystem
+from auditmw.sealing import control_entry, encode, entry_of, entry_of_intent, id_bytes
 from auditmw.stores.protocol import Batch
 
 Durability = Literal["memory", "process", "disk", "store"]
 OnFull = Literal["block", "drop"]
 OnFailure = Literal["continue", "refuse"]
 
-QUEUE_ENTRIES: Final = 10_000
-"""Entries held in memory before the rest waits in the journal alone."""
-MEMORY_ENTRIES: Final = 100_000
-"""The same without a journal: then `on_full` decides."""
+UNJOURNALLED_ENTRIES: Final = 100_000
+"""Entries held in memory where there is no journal, or while it cannot be written: then `on_full` decides."""
 RESERVED_BYTES: Final = 4096
 """Room in the journal that is set aside for the entry of an attempt in flight."""
 POLL_SECONDS: Final = 0.01
+REOPEN_SECONDS: Final = 1.0
 
 
 class Intake:
@@ -78,13 +77,10 @@ class Intake:
         self.writer = uuid4().hex
         self.started = self._closed = False
         self._journal: Journal | None = None
-        self._queue: deque[tuple[int, AuditEntry, int]] = deque()
-        self._queue_bytes = 0
-        self._spilled: Iterator[tuple[int, AuditEntry, int]] | None = None
-        self._spilling = False
-        self._last_seq = self._taken = self.stored = 0
+        self._backlog = Backlog(self.writer, self._lock)
         self._drops: list[int] = []
-        self._stored_waits: list[tuple[int, Future[None]]] = []
+        self._opened_at = 0.0
+        self._looked = False
 
     # --- start and end -----------------------------------------------------------------------------------------------
 
@@ -100,15 +96,19 @@ class Intake:
                 raise TrailClosed
             if self.started:
                 return
+            try:
+                self._open_journal()
+            except JournalError as error:
+                if strict:
+                    raise
+                self._journal_failed(error)
             self.started = True
-            if self._journal_dir is not None:
-                self._open_journal(strict=strict)
         self._start_writer()
         self.control("open")
 
-    def _open_journal(self, *, strict: bool) -> None:
-        assert self._journal_dir is not None  # noqa: S101  (asked by the caller)
-        try:
+    def _open_journal(self) -> None:
+        if self._journal_dir is not None:
+            self._opened_at = time.monotonic()
             self._journal = Journal(
                 self._journal_dir,
                 writer_id=bytes.fromhex(self.writer),
@@ -116,11 +116,6 @@ class Intake:
                 external=self._external,
                 max_bytes=self._max_journal_bytes,
             )
-        except JournalError as error:
-            if strict:
-                self.started = False
-                raise
-            self._journal_failed(error)
 
     def close(self) -> None:
         """Take nothing any more; what is unsent stays in the journal for the next start."""
@@ -170,10 +165,9 @@ class Intake:
     def _reserve(self) -> bool:
         with self._lock:
             in_flight = self.health.in_flight + 1
-            if self._journal is not None:
-                fits = self._journal.room() >= in_flight * RESERVED_BYTES
-            else:
-                fits = len(self._queue) + in_flight <= MEMORY_ENTRIES
+            fits = len(self._backlog) + in_flight <= UNJOURNALLED_ENTRIES and (
+                self._journal is None or self._journal.room() >= in_flight * RESERVED_BYTES
+            )
             if fits:
                 self.health.in_flight = in_flight
         return fits
@@ -194,13 +188,11 @@ class Intake:
             return
         try:
             if self._journal is None:
-                raise JournalError(f"there is no journal in {self._journal_dir}: restore the directory and restart")
+                raise JournalError(f"there is no journal in {self._journal_dir}: make that directory writable")
             _, payload = encode(entry_of_intent(call))
             call.position = self._journal.append_intent(id_bytes(call.request_id), payload)
         except JournalError as error:
-            self._journal_failed(error)
-            if self._on_failure == "refuse":
-                raise AuditUnavailable from error
+            self._journal_failed(error, call)
 
     def seal(self, call: Call) -> None:
         """Make the attempt's entry: numbered, journalled, handed over. Never raises."""
@@ -219,22 +211,19 @@ class Intake:
 
     def control(self, action: str, **metadata: object) -> None:
         """Add an entry about the trail itself."""
-        self._put(control_entry(_new_id(), self._clock.now_us(), action, **metadata), None)
+        self._put(control_entry(str(uuid7()), self._clock.now_us(), action, **metadata), None)
 
     def _put(self, entry: AuditEntry, call: Call | None) -> None:
         entry, payload = encode(entry)
         with self._lock:
-            seq = self._last_seq = self._last_seq + 1  # before the write: an interrupt must not give a number twice
+            seq = self._backlog.last_seq = self._backlog.last_seq + 1  # first: an interrupt must not give it twice
             position = self._append(seq, entry, payload)
-            if self._journal is None or not (self._spilling or len(self._queue) >= QUEUE_ENTRIES):
-                self._queue.append((seq, entry, len(payload)))
-                self._queue_bytes += len(payload)
-            elif position is not None:
-                self._spilling = True
-            else:  # not in the journal either: memory is all there is
-                self._queue.append((seq, entry, len(payload)))
+            if not self._external:
+                self._backlog.add(seq, entry, len(payload), journalled=position is not None)
         if call is not None:
             call.position = seq if self._durability == "store" else position
+        if self._external and position is None and call is not None:
+            self._drop(entry.logged_at_us or 0)  # the shipper sees the journal alone
         if self.on_sealed is not None:
             self.on_sealed(entry)
         self.wake()
@@ -243,14 +232,26 @@ class Intake:
         if self._journal is None:
             return None
         try:
-            return self._journal.append_sealed(seq, id_bytes(entry.request_id), payload)
+            position = self._journal.append_sealed(seq, id_bytes(entry.request_id), payload)
         except JournalError as error:
             self._journal_failed(error)
             return None
+        if self.health.journal_error is not None:
+            self._journal_works()
+        return position
 
-    def _journal_failed(self, error: JournalError) -> None:
+    def _journal_failed(self, error: JournalError, call: Call | None = None) -> None:
+        """Count it; refuse the call that is about to be sent, if that was chosen."""
         self.health.journal_failures += 1
-        report("auditmw.journal_failed", error=str(error), on_failure=self._on_failure)
+        if self.health.journal_error is None:
+            report("auditmw.journal_failed", error=str(error), on_failure=self._on_failure)
+        self.health.journal_error = str(error)
+        if call is not None and call.status is None and self._on_failure == "refuse":
+            raise AuditUnavailable from error
+
+    def _journal_works(self) -> None:
+        self.health.journal_error = None
+        report("auditmw.journal_available", "info")
 
     def _drop(self, now_us: int) -> None:
         with self._lock:
@@ -279,9 +280,16 @@ class Intake:
     # --- durability --------------------------------------------------------------------------------------------------
 
     def settle(self, call: Call) -> None:
-        """Wait until what was appended for the call is as safe as `durability` says."""
+        """Wait until what was appended for the call is as safe as `durability` says.
+
+        Raises:
+            AuditUnavailable: the disk failed before the call was sent, and `on_failure="refuse"` was chosen.
+        """
         if (future := self._safe_when(call)) is not None:
-            self._settled(future.exception(self._block_timeout))
+            try:
+                self._settled(call, future.exception(self._block_timeout))
+            except TimeoutError as error:
+                self._settled(call, error)
 
     async def settle_async(self, call: Call) -> None:
         """The same without blocking the loop."""
@@ -290,79 +298,67 @@ class Intake:
             return
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._block_timeout):
             await wait_for(future)
-        self._settled(future.exception() if future.done() else TimeoutError())
+        self._settled(call, future.exception() if future.done() else TimeoutError())
 
     def _safe_when(self, call: Call) -> Future[None] | None:
         if call.position is None or self._durability in {"memory", "process"}:
             return None
-        if self._durability == "disk":
-            try:
-                return None if self._journal is None else self._journal.synced(call.position)
-            except JournalError as error:
-                self._journal_failed(error)
-                return None
-        return self._stored_when(call)
-
-    def _stored_when(self, call: Call) -> Future[None] | None:
-        if call.status is None or call.position is None:  # the intent is never stored, only journalled
+        if self._durability == "store":
+            # the intent is never stored, only journalled
+            return None if call.status is None else self._backlog.stored_when(call.position)
+        try:
+            return None if self._journal is None else self._journal.synced(call.position)
+        except JournalError as error:
+            self._journal_failed(error, call)
             return None
-        future: Future[None] = Future()
-        with self._lock:
-            if call.position <= self.stored:
-                return None
-            self._stored_waits.append((call.position, future))
-        return future
 
-    def _settled(self, error: BaseException | None) -> None:
+    def _settled(self, call: Call, error: BaseException | None) -> None:
         if isinstance(error, JournalError):
-            self._journal_failed(error)
+            self._journal_failed(error, call)
         elif error is not None:
             report("auditmw.not_durable_yet", durability=self._durability, waited_s=self._block_timeout)
 
     # --- the writer's side -------------------------------------------------------------------------------------------
 
+    def tend(self) -> None:
+        """Put what was dropped on record; see to the journal if it is not where it should be."""
+        self.note_drops()
+        if not self.started or self._closed or self._journal_dir is None:
+            return
+        if not self._looked:
+            self._looked = True
+            self._look(self._journal_dir)
+        try:
+            if self._journal is not None:
+                self._journal.check()
+            elif time.monotonic() - self._opened_at > REOPEN_SECONDS:
+                with self._lock:
+                    self._open_journal()
+        except JournalError as error:
+            self._journal_failed(error)
+
+    def _look(self, directory: Path) -> None:
+        if (kind := volatile_filesystem(directory)) is not None:
+            self.health.warnings.append(
+                f"the journal in {directory} is on {kind}, which a restart of the machine or container loses: set "
+                "AUDITMW_JOURNAL_DIR to a volume that stays"
+            )
+
     def take(self, limit: int) -> Batch | None:
         """The next consecutive entries, at most `limit`; None when nothing waits."""
-        self._unspill(limit)
-        with self._lock:
-            count = min(limit, len(self._queue))
-            if not count:
-                return None
-            taken = [self._queue.popleft() for _ in range(count)]
-            self._queue_bytes -= sum(size for _, _, size in taken)
-            self._taken = taken[-1][0]
-        entries = [numbered(entry, self.writer, seq) for seq, entry, _ in taken]
-        return Batch(self.writer, taken[0][0], entries)
+        try:
+            entries = self._backlog.take(limit, self._read_back, self._clock.now_us())
+        except JournalError as error:  # what cannot be read now may be later, or at the next start
+            self._journal_failed(error)
+            return None
+        return Batch(self.writer, entries[0].seq or 0, entries) if entries else None
 
-    def _unspill(self, limit: int) -> None:
-        """Read back from the journal what did not fit into memory, when what did has been taken."""
-        while self._spilling and len(self._queue) < limit:
-            if self._spilled is None:
-                self._spilled = self._read_back(self._queue[-1][0] if self._queue else self._taken)
-            item = next(self._spilled, None)
-            with self._lock:
-                if item is not None:
-                    self._queue.append(item)
-                    self._queue_bytes += item[2]
-                    continue
-                self._spilled = None
-                last = self._queue[-1][0] if self._queue else self._taken
-                if last >= self._last_seq:
-                    self._spilling = False
-
-    def _read_back(self, after: int) -> Iterator[tuple[int, AuditEntry, int]]:
-        assert self._journal is not None  # noqa: S101  (nothing spills without one)
-        for record in self._journal.sealed_after(after):
-            yield record.seq, decode(record.payload), len(record.payload)
+    def _read_back(self, after: int) -> Iterator[Record]:
+        return iter(()) if self._journal is None else self._journal.sealed_after(after)
 
     def acknowledge(self, upto_seq: int) -> None:
         """The store has committed everything up to this number."""
-        with self._lock:
-            self.stored = upto_seq
-            done = [future for seq, future in self._stored_waits if seq <= upto_seq]
-            self._stored_waits = [wait for wait in self._stored_waits if wait[0] > upto_seq]
-        for future in done:
-            future.set_result(None)
+        self._backlog.acknowledge(upto_seq)
         if self._journal is not None:
             try:
                 self._journal.acknowledge(upto_seq)
@@ -372,8 +368,11 @@ class Intake:
     def refresh(self) -> None:
         """With an external writer: learn what it has stored."""
         if self._journal is not None:
-            self._journal.refresh()
-            self.stored = self._journal.acknowledged
+            try:
+                self._journal.refresh()
+            except JournalError as error:
+                self._journal_failed(error)
+            self._backlog.acknowledge(self._journal.acknowledged)
 
     @property
     def closed(self) -> bool:
@@ -383,45 +382,33 @@ class Intake:
     @property
     def last_seq(self) -> int:
         """The highest number given so far."""
-        return self._last_seq
+        return self._backlog.last_seq
+
+    @property
+    def stored(self) -> int:
+        """The store has everything up to this number."""
+        return self._backlog.stored
 
     @property
     def waiting(self) -> int:
         """How many entries are sealed and not stored."""
-        return self._last_seq - self.stored
+        return self._backlog.waiting
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a call waits until its entry is stored."""
+        return self._backlog.awaited
 
     def snapshot(self) -> Health:
         """The health counters with what waits now."""
-        health = self.health
-        health.queue_entries = self.waiting
-        health.queue_bytes = self._queue_bytes
-        if self._journal is not None:
-            health.slow_journal_writes = self._journal.slow_writes
-            health.queue_bytes = max(self._queue_bytes, self._journal.bytes_used if self.waiting else 0)
-        with self._lock:
-            oldest = self._queue[0][1].logged_at_us if self._queue else None
-        health.oldest_unsent_s = None if oldest is None else max(0, self._clock.now_us() - oldest) / 1e6
-        return health
-
-
-async def wait_for(future: Future[Any]) -> None:
-    """Await a thread's future under asyncio or trio, without raising its error."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        await anyio.to_thread.run_sync(future.exception, abandon_on_cancel=True)
-        return
-    done = loop.create_future()
-    future.add_done_callback(lambda _: loop.call_soon_threadsafe(_resolve, done))
-    await done
-
-
-def _resolve(done: asyncio.Future[None]) -> None:
-    if not done.done():
-        done.set_result(None)
-
-
-def _new_id() -> str:
-    from uuid_utils import uuid7
-
-    return str(uuid7())
+        journal, oldest = self._journal, self._backlog.oldest_us
+        return structs.replace(
+            self.health,
+            lost=self.health.lost + self._backlog.lost,
+            slow_journal_writes=0 if journal is None else journal.slow_writes,
+            queue_entries=self.waiting,
+            queue_bytes=self._backlog.bytes,
+            journal_bytes=0 if journal is None else journal.bytes_used,
+            oldest_unsent_s=None if oldest is None else max(0, self._clock.now_us() - oldest) / 1e6,
+            warnings=list(self.health.warnings),
+        )

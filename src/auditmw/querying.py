@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, TypeVar
 import anyio
 
 from auditmw.entry import AuditEntry
-from auditmw.intake import wait_for
+from auditmw.futures import wait_for
 from auditmw.stores.protocol import Filter, Store
 
 T = TypeVar("T")

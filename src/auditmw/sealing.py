@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import structs
+from uuid_utils import uuid7
 
 from auditmw.call import Call
 from auditmw.canonical import MAX_INT, canonical_text, make_safe
@@ -168,6 +169,11 @@ def id_bytes(request_id: str) -> bytes:
 def numbered(entry: AuditEntry, writer: str, seq: int) -> AuditEntry:
     """The entry under its writer and number."""
     return structs.replace(entry, writer=writer, seq=seq)
+
+
+def lost_entry(writer: str, seq: int, now_us: int) -> AuditEntry:
+    """What stands in the place of a number that is neither stored nor journalled: the loss itself is on record."""
+    return numbered(control_entry(str(uuid7()), now_us, "lost"), writer, seq)
 
 
 def control_entry(request_id: str, now_us: int, action: str, **metadata: Any) -> AuditEntry:

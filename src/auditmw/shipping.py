@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from auditmw.alarms import Alarms
 from auditmw.clock import Clock, SystemClock
 from auditmw.delivery import Delivery
 from auditmw.errors import StoreUnavailable
@@ -70,6 +71,7 @@ class Shipper:
         signing = self._make_signing(self.health)
         loop = asyncio.get_running_loop()
         recovered = float("-inf")
+        alarms = Alarms()
         try:
             with Follower(self._directory) as follower:
                 while not self._stopping:
@@ -79,6 +81,7 @@ class Shipper:
                         recovered = loop.time()
                     if signing is not None:
                         await signing.step()
+                    alarms.tell(self.health)
                     if on_progress is not None:
                         on_progress(self.health)
                     if once and not shipped:

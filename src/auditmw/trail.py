@@ -24,8 +24,9 @@ from auditmw.decorator import decorate
 from auditmw.entry import KINDS, STATUSES, AuditEntry, to_us
 from auditmw.errors import ConfigurationError, TrailClosed
 from auditmw.events import log_entry
+from auditmw.futures import wait_for
 from auditmw.health import Health
-from auditmw.intake import Durability, Intake, OnFailure, OnFull, wait_for
+from auditmw.intake import Durability, Intake, OnFailure, OnFull
 from auditmw.keys import HashKey, find_key
 from auditmw.locations import journal_directory, key_directory
 from auditmw.log.keys import Signer
@@ -371,11 +372,13 @@ class AuditTrail:
     def start(self) -> None:
         """Open the journal and the store now rather than at the first call, so that mistakes show here.
 
+        A store that only cannot be reached for now is no mistake: it is tried again, and entries wait in the journal.
+
         Raises:
             ConfigurationError, StoreError, JournalError, KeyMismatch: what is wrong, and what to do.
         """
         self._begin()
-        self._writer.opened().result()
+        self._writer.tried().result()
 
     def _begin(self) -> None:
         if self.closed:
@@ -384,7 +387,7 @@ class AuditTrail:
 
     async def __aenter__(self) -> Self:
         self._begin()
-        await _await(self._writer.opened(), None)
+        await _await(self._writer.tried(), None)
         return self
 
     async def __aexit__(
@@ -402,7 +405,8 @@ class AuditTrail:
 
     def _after_fork(self) -> None:
         self.sink.after_fork()
-        self._writer.after_fork()
+        self._store = store_for(self.url)
+        self._writer.after_fork(self._store)
         self._recorder.after_fork()
         self._key_lock = threading.Lock()
 

@@ -10,10 +10,12 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from auditmw.alarms import Alarms
 from auditmw.call import Call
 from auditmw.clock import Clock
 from auditmw.delivery import LAST_RETRY_SECONDS, Delivery
@@ -64,9 +66,14 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news: asyncio.Event | None = None
+        self._hurry: asyncio.Event | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._alarms = Alarms()
         self._deadline: float | None = None
+        self._limit: asyncio.TimerHandle | None = None
         self._asleep = False
         self._opened: Future[None] = Future()
+        self._tried: Future[None] = Future()
         self._reading = False
         self._signing: Signing | None = None
         self._pending: Batch | None = None
@@ -80,6 +87,7 @@ class Writer:
             clock=self._clock,
             journal_dir=self._journal_dir,
             give_up=self._out_of_time,
+            pause=self._pause,
         )
 
     # --- called from other threads -----------------------------------------------------------------------------------
@@ -107,10 +115,10 @@ class Writer:
         assert self._loop is not None  # noqa: S101  (start has waited for it)
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def opened(self) -> Future[None]:
-        """Done when the store is open for writing; holds the error if it never will be."""
+    def tried(self) -> Future[None]:
+        """Done when the store was asked to open, reachable or not; holds the error if it never can be as it is."""
         self.start()
-        return self._opened
+        return self._tried
 
     def flush(self) -> Future[None]:
         """Done when everything handed over so far, and every orphan journal found, is stored."""
@@ -120,8 +128,7 @@ class Writer:
             self._orphans_wanted = self._journal_dir is not None and not self.external
             self._asked.append(future)
         assert self._loop is not None  # noqa: S101  (start has waited for it)
-        assert self._news is not None  # noqa: S101  (as above)
-        self._loop.call_soon_threadsafe(self._news.set)
+        self._loop.call_soon_threadsafe(self._go_on)
         return future
 
     def stop(self, timeout: float) -> int:
@@ -134,16 +141,18 @@ class Writer:
             thread.join(timeout + 5)
         return self._intake.waiting
 
-    def after_fork(self) -> None:
+    def after_fork(self, store: Store) -> None:
         """In a forked child: the thread and its connections are the parent's; begin anew when needed."""
         _inherited.append((self._loop, self._store))  # never finalized here: they are the parent's
+        self._store = store
         self._reset()
 
     # --- the thread --------------------------------------------------------------------------------------------------
 
     def _run(self, started: Future[None]) -> None:
         async def main() -> None:
-            self._loop, self._news = asyncio.get_running_loop(), asyncio.Event()
+            self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+            self._news, self._hurry = asyncio.Event(), asyncio.Event()
             started.set_result(None)
             await self._work()
 
@@ -154,8 +163,23 @@ class Writer:
             raise
 
     def _stop_after(self, timeout: float) -> None:
+        assert self._task is not None  # noqa: S101  (asked on the loop only)
         self._deadline = self._running_loop.time() + timeout
+        self._limit = self._running_loop.call_at(self._deadline, self._task.cancel)  # whatever the store is doing
+        self._go_on()
+
+    def _go_on(self) -> None:
+        assert self._hurry is not None  # noqa: S101  (as above)
         self._some_news.set()
+        self._hurry.set()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before the store is tried again; a flush or the end has it tried at once."""
+        assert self._hurry is not None  # noqa: S101  (as above)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+        self._hurry.clear()
 
     @property
     def _running_loop(self) -> asyncio.AbstractEventLoop:
@@ -177,8 +201,17 @@ class Writer:
     async def _work(self) -> None:
         try:
             while not self._must_end():
-                await self._step()
+                try:
+                    await self._step()
+                except Exception as error:  # a defect: entries wait in the journal rather than the writer ends
+                    report("auditmw.writer_failed", error=repr(error))
+                    await self._delivery.failed(error)
+        except asyncio.CancelledError:
+            if not self._out_of_time():
+                raise
         finally:
+            if self._limit is not None:
+                self._limit.cancel()
             if self._signing is not None:
                 await self._signing.close()
             if self._is_open or self._reading:
@@ -203,10 +236,13 @@ class Writer:
         """One round: finish dropped calls, store what waits, answer flushes, or sleep."""
         with self._lock:
             asked, self._asked = self._asked, []
-        await self._finish_deferred()  # streams that were dropped before a flush was asked for belong to it
-        self._intake.note_drops()
-        with self._lock:
-            self._flushes += [(self._intake.last_seq, future) for future in asked]
+        try:
+            await self._finish_deferred()  # streams that were dropped before a flush was asked for belong to it
+            self._intake.tend()
+        finally:
+            with self._lock:
+                self._flushes += [(self._intake.last_seq, future) for future in asked]
+        self._alarms.tell(self._intake.snapshot())
         stored, seconds = False, inf
         if self.external:
             self._intake.refresh()
@@ -232,7 +268,7 @@ class Writer:
         finally:
             self._asleep = False
             self._some_news.clear()
-        if not self._asked and self._deadline is None:
+        if not (self._asked or self._intake.awaited or self._deadline is not None):
             await asyncio.sleep(GATHER_SECONDS)  # so that a batch gathers
 
     async def _finish_deferred(self) -> None:
@@ -255,19 +291,24 @@ class Writer:
             self._signing = self._make_signing()
         except (ConfigurationError, SchemaMismatch, KeyMismatch) as error:  # may be mended while we run
             await self._close_store()
-            if not self._opened.done():
-                self._opened.set_exception(error)
+            for future in (self._opened, self._tried):
+                if not future.done():
+                    future.set_exception(error)
             self._answer_flushes(error)
             await self._delivery.failed(error)
-            await asyncio.sleep(0 if self._deadline else LAST_RETRY_SECONDS)
+            await self._pause(0 if self._deadline else LAST_RETRY_SECONDS)
             return False
         except Exception as error:
             await self._close_store()
+            if not self._tried.done():
+                self._tried.set_result(None)
             await self._delivery.failed(error)
             return False
         if self._opened.done():
             self._opened = Future()
         self._opened.set_result(None)
+        if not self._tried.done():
+            self._tried.set_result(None)
         self._delivery.succeeded()
         await asyncio.to_thread(self._prices.load)
         return True

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from auditmw import AuditTrail
-from auditmw.checkup import filesystem_of
-from auditmw.journal import Journal
+from auditmw.journal import Journal, filesystem_of
 from auditmw.sealing import NO_ID
 
 

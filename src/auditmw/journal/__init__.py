@@ -1,6 +1,7 @@
 """The write-ahead journal: what was appended survives the death of the process. Payloads are opaque bytes to it."""
 
 from auditmw.journal.file import Journal
+from auditmw.journal.filesystem import filesystem_of, volatile_filesystem
 from auditmw.journal.follow import Follower
 from auditmw.journal.frame import CANCELLED, FRAME_BYTES, INTENT, SEALED, Record
 from auditmw.journal.recovery import Orphan, Torn, orphans
@@ -17,6 +18,8 @@ __all__ = [
     "Record",
     "Survey",
     "Torn",
+    "filesystem_of",
     "orphans",
     "survey",
+    "volatile_filesystem",
 ]

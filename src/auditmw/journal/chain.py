@@ -83,6 +83,15 @@ class Chain:
             os.close(old.fd)
         return segment
 
+    def is_in_place(self) -> bool:
+        """Whether the newest segment can still be found by its name."""
+        return self._newest.path.exists()
+
+    def begin_anew(self) -> None:
+        """Go on in a new segment, whatever has become of the old one."""
+        self._newest.broken = True
+        self.rotate()
+
     def finished(self, upto_seq: int) -> list[Segment]:
         """The segments before the newest that hold no higher number."""
         return [segment for segment in self._earlier if segment.last_seq <= upto_seq]

@@ -57,7 +57,7 @@ class Journal:
         self.acknowledged = 0
         self._seed = seed_of(self.writer_id)
         self._lock = Lock()
-        self._closed = False
+        self._closed = self._missing = False
         self._state = State(created=time.time_ns() // 1000, external=external)
         self._sync = GroupSync(self._flush) if disk else None
         try:
@@ -169,6 +169,27 @@ class Journal:
         self.acknowledged = max(self.acknowledged, read_state(self._held.path).acknowledged)
         self._let_go()
 
+    def check(self) -> None:
+        """See whether somebody has removed the files, and begin anew if so; for the thread that acknowledges.
+
+        What was in them and is not stored is not crash-safe any more; open intents are carried over. Raises
+        JournalError while there is no place for new files, and so do appends.
+        """
+        if self._chain.is_in_place() and self._held.path.exists():
+            return
+        with self._lock:
+            self._missing = True
+            try:
+                make_directory(self.directory)
+                if not self._held.path.exists():
+                    self._held.forget()
+                    self._held = hold(self._held.path)  # before there is anything that another process could recover
+                    write_state(self._held.fd, self._state._replace(acknowledged=self.acknowledged))
+                self._chain.begin_anew()
+            except OSError as error:
+                raise self._failure(error) from error
+            self._missing = False
+
     def close(self) -> None:
         """Give up the journal. With nothing unsent and no open intent it is removed, else the next start finds it."""
         if self._closed:
@@ -208,6 +229,8 @@ class Journal:
     def _append(self, record: bytes, seq: int = 0) -> None:
         if self._closed:
             raise JournalError("this journal is closed, or belongs to the parent process: open a new one")
+        if self._missing:
+            raise JournalError(f"the journal in {self.directory} was removed: restore that directory")
         try:
             self._chain.append(record, seq)
         except OSError as error:
@@ -231,6 +254,8 @@ class Journal:
                 raise self._failure(error) from error
 
     def _flush(self) -> int:
+        if self._missing:
+            raise JournalError(f"the journal in {self.directory} was removed: restore that directory")
         try:
             return self._chain.flush()
         except OSError as error:

@@ -9,11 +9,14 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
-from auditmw.errors import AuditError, ConfigurationError, SchemaMismatch, StoreUnavailable
+from auditmw.errors import AuditError, ConfigurationError, SchemaMismatch, StoreError, StoreUnavailable
 
 CONNECT_SECONDS: Final = 10
 WRITE_SECONDS: Final = 60
 """A server that does not answer for so long is taken for lost; the batch is tried again on a new connection."""
+
+_REFUSALS: Final = {"22", "23"}
+"""SQLSTATE classes of values that a column, a constraint or a trigger does not take."""
 
 _CACHE_OPTION: Final = "statement_cache_size"
 
@@ -85,4 +88,6 @@ def _of_server(shown: str, error: Any) -> AuditError:
         return SchemaMismatch(f"{shown}: {error}: run `auditmw migrate` as the owner of the trail")
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return StoreUnavailable(f"{shown}: {error}: grant audit_writer or audit_reader to this user")
+    if error.sqlstate[:2] in _REFUSALS or isinstance(error, asyncpg.RaiseError):
+        return StoreError(f"{shown} refuses an entry: {error}")
     return StoreUnavailable(f"{shown} cannot be used for now: {error}")

@@ -1,0 +1,139 @@
+"""What is sealed and not stored, in order: in memory as far as it fits, the rest in the journal alone.
+
+An outage of the store costs disk and no memory. A number that is neither in memory nor in the journal when its turn
+comes is lost, and an entry in its place says so.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from threading import Lock
+from typing import Final
+
+from auditmw.entry import AuditEntry
+from auditmw.journal import Record
+from auditmw.sealing import decode, lost_entry, numbered
+
+MEMORY_ENTRIES: Final = 10_000
+"""Entries held in memory before the rest waits in the journal alone."""
+
+
+class Backlog:
+    """One writer's numbers and the entries that wait under them.
+
+    Added from any thread with `lock` held, together with the numbering; taken by the writer's thread.
+    """
+
+    def __init__(self, writer: str, lock: Lock) -> None:
+        self.last_seq = self.stored = 0
+        self.bytes = 0
+        self.lost = 0
+        self._writer = writer
+        self._lock = lock
+        self._held: deque[tuple[int, AuditEntry, int]] = deque()
+        self._taken = 0
+        self._taken_since_us: int | None = None
+        self._records: Iterator[Record] | None = None
+        self._records_until = 0
+        self._ahead: Record | None = None
+        self._waits: list[tuple[int, Future[None]]] = []
+
+    def __len__(self) -> int:
+        """How many entries are in memory."""
+        return len(self._held)
+
+    def add(self, seq: int, entry: AuditEntry, size: int, *, journalled: bool) -> None:
+        """Put an entry, whose payload has `size` bytes, at the end; without a place in the journal it is kept here."""
+        if not journalled or len(self._held) < MEMORY_ENTRIES:
+            self._held.append((seq, entry, size))
+            self.bytes += size
+
+    def take(self, limit: int, read_back: Callable[[int], Iterator[Record]], now_us: int) -> list[AuditEntry]:
+        """The next entries by consecutive numbers, at most `limit`; none when nothing waits.
+
+        `read_back` gives the journal's sealed records after a number. Its errors are raised, and nothing is taken then.
+        """
+        with self._lock:
+            entries = self._from_memory(limit)
+            until = self._held[0][0] - 1 if self._held else self.last_seq
+        if not entries and self._taken < until:
+            entries = self._from_journal(min(limit, until - self._taken), until, read_back, now_us)
+        if entries:
+            self._taken += len(entries)
+            self._taken_since_us = entries[0].logged_at_us
+        return entries
+
+    def _from_memory(self, limit: int) -> list[AuditEntry]:
+        entries: list[AuditEntry] = []
+        while self._held and len(entries) < limit and self._held[0][0] == self._taken + len(entries) + 1:
+            seq, entry, size = self._held.popleft()
+            self.bytes -= size
+            entries.append(numbered(entry, self._writer, seq))
+        return entries
+
+    def _from_journal(
+        self, count: int, until: int, read_back: Callable[[int], Iterator[Record]], now_us: int
+    ) -> list[AuditEntry]:
+        """What memory does not hold, up to the number from which on it does."""
+        if self._records is None or self._records_until != until:  # else some of it may be newer than the reading
+            self._records, self._records_until, self._ahead = read_back(self._taken), until, None
+        entries: list[AuditEntry] = []
+        lost = 0
+        try:
+            for seq in range(self._taken + 1, self._taken + count + 1):
+                self._ahead = self._ahead or next(self._records, None)
+                if self._ahead is not None and self._ahead.seq == seq:
+                    entries.append(numbered(decode(self._ahead.payload), self._writer, seq))
+                    self._ahead = None
+                else:
+                    entries.append(lost_entry(self._writer, seq, now_us))
+                    lost += 1
+        except Exception:
+            self._records = None
+            raise
+        if self._taken + count == until:
+            self._records = self._ahead = None
+        self.lost += lost
+        return entries
+
+    def acknowledge(self, upto_seq: int) -> None:
+        """The store has everything up to this number; wakes who waits for it."""
+        with self._lock:
+            self.stored = upto_seq
+            if upto_seq >= self._taken:
+                self._taken_since_us = None
+            done = [future for seq, future in self._waits if seq <= upto_seq]
+            self._waits = [wait for wait in self._waits if wait[0] > upto_seq]
+        for future in done:
+            future.set_result(None)
+
+    def stored_when(self, seq: int) -> Future[None]:
+        """Done when the store has this number; cannot be cancelled."""
+        future: Future[None] = Future()
+        future.set_running_or_notify_cancel()
+        with self._lock:
+            if seq > self.stored:
+                self._waits.append((seq, future))
+                return future
+        future.set_result(None)
+        return future
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits until an entry is stored."""
+        return bool(self._waits)
+
+    @property
+    def waiting(self) -> int:
+        """How many entries are sealed and not stored."""
+        return self.last_seq - self.stored
+
+    @property
+    def oldest_us(self) -> int | None:
+        """When the oldest entry that is not stored was sealed; None where nothing waits or it cannot be told."""
+        with self._lock:
+            if self._taken_since_us is not None or not self._held:
+                return self._taken_since_us
+            return self._held[0][1].logged_at_us
