@@ -59,11 +59,14 @@ CLASSES: Final[tuple[FieldClass, ...]] = tuple(
         object=_canonical_object(fields),
         nothing=(None,) * len(fields),
     )
-    # content lies in a table of its own; its slot is kept here, so that no row must change when it comes
+    # content lies in a table of its own, with its salt; its slot here always holds the commitment
     for number, (name, fields) in enumerate({**FIELD_CLASSES, "content": ()}.items())
 )
 SALTS_BYTES: Final = SALT_BYTES * len(CLASSES)
 """The length of a row's salts."""
+
+CONTENT: Final = CLASSES[-1]
+"""The class whose values lie in a table of their own."""
 
 _BY_NAME: Final = sorted(CLASSES, key=lambda field_class: field_class.name)
 _CORE_KEYS: Final = tuple(sorted((*CORE_FIELDS, "commitments")))
@@ -106,6 +109,27 @@ def class_bytes(field_class: FieldClass, values: Sequence[Any]) -> bytes:
     return _encode(field_class.object(*field_class.values_of(values)))
 
 
+def present(values: Sequence[Any], salts: bytes, erased: int) -> int:
+    """The bits of the classes that an entry has and that are not erased."""
+    filled = sum(c.bit for c in CLASSES if _is_filled(c, values))
+    return (filled | (CONTENT.bit if salts[CONTENT.slot] != _EMPTY_SLOT else 0)) & ~erased
+
+
+def erase(values: Sequence[Any], salts: bytes, erased: int, classes: int) -> tuple[bytes, int]:
+    """The salts and the `erased` of an entry that lost these classes (bits); those that it has not are left alone.
+
+    The commitment takes the salt's place, so that the leaf stays what it was and the values cannot be guessed from it.
+    """
+    going = classes & present(values, salts, erased)
+    slots = []
+    for field_class in CLASSES:
+        slot = salts[field_class.slot]
+        if going & field_class.bit and field_class is not CONTENT:
+            slot = commit(field_class.name, CLASS_VERSION, slot, class_bytes(field_class, values))
+        slots.append(slot)
+    return b"".join(slots), erased | going
+
+
 def _commitments(values: Sequence[Any], salts: bytes, erased: int) -> dict[str, str]:
     found = {}
     for field_class in _BY_NAME:
@@ -119,6 +143,8 @@ def _commitments(values: Sequence[Any], salts: bytes, erased: int) -> dict[str, 
             found[field_class.name] = commit(
                 field_class.name, CLASS_VERSION, slot, class_bytes(field_class, values)
             ).hex()
+        elif slot != _EMPTY_SLOT and field_class is CONTENT:
+            found[field_class.name] = slot.hex()
         elif slot != _EMPTY_SLOT:
             raise EvidenceError(f"the class {field_class.name} is empty and has a salt")
     return found

@@ -1,0 +1,286 @@
+"""Retention, erasure and access in PostgreSQL, as the owner of the trail."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Sequence
+from datetime import timedelta
+from typing import Any, Final, Self
+
+import asyncpg
+import msgspec
+
+from auditmw.canonical import canonical_json
+from auditmw.entry import to_datetime, to_us
+from auditmw.errors import ConfigurationError
+from auditmw.log.leaf import CONTENT, STORED_FIELDS
+from auditmw.stores.columns import COLUMNS
+from auditmw.stores.filters import Condition
+from auditmw.stores.growth import slice_hashes
+from auditmw.stores.partitions import Month
+from auditmw.stores.postgres_connection import PostgresUrl, explained
+from auditmw.stores.postgres_rows import ENTRIES, LEAF_HASHES, LEAF_INDEX, NAMES, VALUES
+from auditmw.stores.postgres_schema import prepare_schema
+from auditmw.stores.privacy import DeclaredEntry, ErasedRow, KeptContent, KeptRow, columns_of
+
+_STORED_AT: Final = STORED_FIELDS.index("stored_at_us")
+_WRITER: Final = STORED_FIELDS.index("writer")
+_SEQ: Final = STORED_FIELDS.index("seq")
+_FROM_BATCH: Final = "b.first_leaf >= coalesce((SELECT max(first_leaf) FROM audit_batches WHERE first_leaf <= $1), $1)"
+_ROWS: Final = f"""
+    SELECT {LEAF_INDEX}, e.salts, e.erased, {VALUES} {ENTRIES}
+    WHERE {_FROM_BATCH} AND b.first_leaf < $2 AND {LEAF_INDEX} >= $1 AND {LEAF_INDEX} < $2
+"""
+_FIRST: Final = f"SELECT {LEAF_INDEX} {ENTRIES} ORDER BY b.first_leaf, e.seq LIMIT 1"
+_CONTROLS: Final = f"""
+    SELECT {LEAF_INDEX}, e.request_id, e.timestamp, coalesce(e.metadata, '{{}}') {ENTRIES}
+    WHERE e.kind = 'control' AND e.action = $1 ORDER BY b.first_leaf DESC, e.seq DESC LIMIT $2
+"""
+_UNUSED_KEYS: Final = """
+    DELETE FROM audit_data_keys AS k WHERE NOT EXISTS (SELECT FROM audit_content AS c WHERE c.key_id = k.key_id)
+"""
+_CONTENT: Final = """
+    SELECT c.leaf_index, c.key_id, c.sealed, k.wrapped_by, k.wrapped
+    FROM audit_content AS c LEFT JOIN audit_data_keys AS k ON k.key_id = c.key_id WHERE c.leaf_index = $1
+"""
+_DELETE: Final = """
+    WITH gone AS (
+        SELECT b.first_leaf, b.stored_at, b.writer_id, b.first_seq, least(b.entry_count, $2 - b.first_leaf) AS count
+        FROM audit_batches AS b WHERE b.first_leaf >= $1 AND b.first_leaf < $2
+    )
+    DELETE FROM audit_entries AS e USING gone
+    WHERE e.stored_at = gone.stored_at AND e.writer_id = gone.writer_id
+        AND e.seq >= gone.first_seq AND e.seq < gone.first_seq + gone.count
+"""
+_MONTHS: Final = r"""
+    SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = current_schema() AND c.relkind = 'r' AND c.relname ~ '^audit_entries_\d{4}_\d{2}$' ORDER BY 1
+"""
+_OLD_SNAPSHOTS: Final = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE pid <> pg_backend_pid() AND datname = current_database() AND age(backend_xmin) > age($1::text::xid)
+"""
+_LEASE: Final = """
+    INSERT INTO audit_leases AS l (name, owner, expires) VALUES ($1, $2, clock_timestamp() + $3)
+    ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, expires = excluded.expires
+    WHERE l.owner = excluded.owner OR l.expires <= clock_timestamp()
+    RETURNING l.owner
+"""
+_PAUSE_SECONDS: Final = 0.1
+_LOCK_MS: Final = 200
+"""So long a partition that goes may hold up those who write."""
+
+
+class PostgresPrivacy:
+    """One connection, used from blocking code."""
+
+    def __init__(self, url: PostgresUrl) -> None:
+        self._url = url
+        self._runner = asyncio.Runner()
+        self._touched: set[str] = set()
+        self._last_change: str | None = None
+        try:
+            self._db = self._run(_open(url))
+        except BaseException:
+            self._runner.close()
+            raise
+
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        """The privacy side of `postgresql://...`."""
+        return cls(PostgresUrl.parse(url))
+
+    def head(self) -> tuple[str, int, int]:
+        """The trail's origin, size and last time."""
+        ((origin, size, stored_at),) = self._all("SELECT origin, size, stored_at FROM audit_trail")
+        return origin, size, to_us(stored_at)
+
+    def rows(self, wanted: Sequence[Condition], first: int, until: int, limit: int) -> list[KeptRow]:
+        """The entries that fit, in leaf order."""
+        clauses = "".join(f" AND e.{NAMES[c.field]} {c.operator} ${number}" for number, c in enumerate(wanted, 4))
+        values = [to_datetime(c.value) if COLUMNS[c.field] == "time" else c.value for c in wanted]
+        sql = f"{_ROWS}{clauses} ORDER BY b.first_leaf, e.seq LIMIT $3"
+        rows = self._all(sql, first, until, limit, *values)
+        return [KeptRow(index, salts, erased, values) for index, salts, erased, *values in rows]
+
+    def find(self, request_id: str) -> int | None:
+        """The leaf index of an entry."""
+        rows = self._all(f"SELECT {LEAF_INDEX} {ENTRIES} WHERE e.request_id = $1 LIMIT 1", request_id)
+        return rows[0][0] if rows else None
+
+    def first_leaf(self) -> int:
+        """The first entry that is there."""
+        rows = self._all(_FIRST)
+        return rows[0][0] if rows else self.head()[1]
+
+    def leaf_since(self, stored_at_us: int) -> int:
+        """The first entry stored at this time or later."""
+        sql = "SELECT min(first_leaf) FROM audit_batches WHERE stored_at >= $1"
+        found = self._all(sql, to_datetime(stored_at_us))[0][0]
+        return self.head()[1] if found is None else found
+
+    def leaf_hashes(self, first: int, until: int) -> bytes:
+        """The stored hashes of these leaves."""
+        return slice_hashes([(row[0], row[1]) for row in self._all(LEAF_HASHES, first, until)], first, until)
+
+    def controls(self, action: str, newest: int | None = None) -> list[DeclaredEntry]:
+        """The control entries of an action."""
+        rows = self._all(_CONTROLS, action, newest)
+        return [
+            DeclaredEntry(leaf_index, request_id, to_us(moment), msgspec.json.decode(metadata))
+            for leaf_index, request_id, moment, metadata in reversed(rows)
+        ]
+
+    def erase(self, rows: Sequence[ErasedRow], classes: int) -> None:
+        """Remove the values of classes."""
+        self._run(self._erase(rows, classes))
+
+    async def _erase(self, rows: Sequence[ErasedRow], classes: int) -> None:
+        assignments = "".join(f", {name} = NULL" for name in columns_of(classes))
+        sql = f"""
+            UPDATE audit_entries AS e SET salts = $4, erased = $5{assignments} FROM audit_writers AS w
+            WHERE w.id = e.writer_id AND e.stored_at = $1 AND w.writer = $2 AND e.seq = $3
+        """  # noqa: S608  (constants)
+        places = [
+            (to_datetime(row.values[_STORED_AT]), row.values[_WRITER], row.values[_SEQ], salts, erased)
+            for row, salts, erased in rows
+        ]
+        async with self._db.transaction():
+            await self._db.executemany(sql, places)
+            if classes & CONTENT.bit:
+                leaves = [row.leaf_index for row, _, _ in rows]
+                await self._db.execute("DELETE FROM audit_content WHERE leaf_index = ANY($1::bigint[])", leaves)
+                await self._db.execute(_UNUSED_KEYS)
+            self._last_change = str(await self._db.fetchval("SELECT pg_current_xact_id()::xid::text"))
+        self._touched |= {Month.of(stored_at).table for stored_at, *_ in places}
+
+    def delete_before(self, leaf: int, limit: int) -> int:
+        """Drop a month that lies wholly before the leaf, else remove entries of the month in which the leaf lies."""
+        first = self.first_leaf()
+        if first >= leaf:
+            return 0
+        if self._all("DELETE FROM audit_content WHERE leaf_index < $1 RETURNING 1", leaf):
+            self._run(self._db.execute(_UNUSED_KEYS))
+        kept = self._all("SELECT stored_at FROM audit_batches WHERE first_leaf + entry_count > $1 LIMIT 1", leaf)
+        newest = min((row[0] for row in kept), default=None) or to_datetime(self.head()[2])
+        months = [name for (name,) in self._all(_MONTHS) if name < Month.of(newest).table]
+        if months:
+            return int(self._run(self._drop(months[0])))
+        (from_batch,) = self._all("SELECT max(first_leaf) FROM audit_batches WHERE first_leaf <= $1", first)[0]
+        status: str = self._run(self._db.execute(_DELETE, from_batch, min(leaf, first + limit)))
+        return int(status.rpartition(" ")[2])
+
+    async def _drop(self, month: str) -> int:
+        """Drop a partition; whoever writes is held up for a fifth of a second at most, then it waits for a better time.
+
+        Raises StoreUnavailable where no such time comes within a minute.
+        """
+        count = int(await self._db.fetchval(f"SELECT count(*) FROM {month}"))  # noqa: S608  (a name of ours)
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                async with self._db.transaction():
+                    await self._db.execute(f"SET LOCAL lock_timeout = {_LOCK_MS}")
+                    await self._db.execute(f"DROP TABLE {month}")
+                return count or 1
+            except asyncpg.LockNotAvailableError:
+                if time.monotonic() >= deadline:
+                    raise
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    def scrub(self, seconds: float) -> list[str]:
+        """Write the tables anew that hold what was removed, when nobody can see it any more."""
+        deadline = time.monotonic() + seconds
+        while self._last_change is not None and self._all(_OLD_SNAPSHOTS, self._last_change)[0][0]:
+            if time.monotonic() >= deadline:
+                return ["a transaction from before the erasure is still open, so that its rows cannot be vacuumed yet"]
+            time.sleep(_PAUSE_SECONDS)
+        left: list[str] = self._run(self._vacuum(deadline))
+        return left
+
+    async def _vacuum(self, deadline: float) -> list[str]:
+        left = []
+        tables = [*sorted(self._touched), "audit_content", "audit_data_keys", "audit_settings", "pg_statistic"]
+        for table in tables:
+            timeout_ms = max(1000, int((deadline - time.monotonic()) * 1000))
+            await self._db.execute(f"SET lock_timeout = {timeout_ms}")
+            try:
+                await self._db.execute(f"VACUUM (FULL) {table}")
+                if table != "pg_statistic":
+                    await self._db.execute(f"ANALYZE {table}")
+            except (asyncpg.LockNotAvailableError, asyncpg.InsufficientPrivilegeError) as error:
+                left.append(f"{table} could not be vacuumed: {error}")
+        await self._db.execute("RESET lock_timeout")
+        return left
+
+    def left_behind(self) -> list[str]:
+        """What no client can reach."""
+        return [
+            "PostgreSQL's write-ahead log (pg_wal), until it is recycled, and its archive",
+            "replicas, until they have replayed the erasure",
+            "the server's log files, where statements are logged",
+            "backups and dumps of the database",
+        ]
+
+    def content(self, leaf_index: int) -> KeptContent | None:
+        """An entry's content."""
+        rows = self._all(_CONTENT, leaf_index)
+        return KeptContent(*rows[0]) if rows else None
+
+    def data_keys(self, after: str, limit: int) -> list[tuple[str, str, bytes]]:
+        """The keys of content."""
+        sql = "SELECT key_id, wrapped_by, wrapped FROM audit_data_keys WHERE key_id > $1 ORDER BY key_id LIMIT $2"
+        return [tuple(row) for row in self._all(sql, after, limit)]
+
+    def rewrap(self, keys: Sequence[tuple[str, str, bytes]]) -> None:
+        """Replace wrapped keys."""
+        sql = "UPDATE audit_data_keys SET wrapped_by = $2, wrapped = $3 WHERE key_id = $1"
+        self._run(self._db.executemany(sql, keys))
+
+    def settings(self, prefix: str) -> dict[str, Any]:
+        """The settings whose names begin so."""
+        rows = self._all("SELECT name, value FROM audit_settings WHERE starts_with(name, $1) ORDER BY name", prefix)
+        return {name: msgspec.json.decode(value) for name, value in rows}
+
+    def set_setting(self, name: str, value: Any) -> None:
+        """Keep a setting."""
+        sql = "INSERT INTO audit_settings VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        self._run(self._db.execute(sql, name, canonical_json(value).decode()))
+
+    def delete_setting(self, name: str) -> None:
+        """Remove a setting."""
+        self._run(self._db.execute("DELETE FROM audit_settings WHERE name = $1", name))
+
+    def lease(self, name: str, owner: str, seconds: float) -> bool:
+        """Take a lease or keep it."""
+        return bool(self._all(_LEASE, name, owner, timedelta(seconds=seconds)))
+
+    def release(self, name: str, owner: str) -> None:
+        """Give a lease back."""
+        self._run(self._db.execute("DELETE FROM audit_leases WHERE name = $1 AND owner = $2", name, owner))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.terminate()
+        self._runner.close()
+
+    def _all(self, sql: str, *values: Any) -> list[Any]:
+        rows: list[Any] = self._run(self._db.fetch(sql, *values))
+        return rows
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        with explained(self._url):
+            return self._runner.run(work)
+
+
+async def _open(url: PostgresUrl) -> Any:
+    db = await url.connect()
+    try:
+        if await db.fetchval("SELECT to_regclass('audit_schema')") is None:
+            raise ConfigurationError(f"there is no trail at {url.shown}: check --db or AUDITMW_DB")
+        await prepare_schema(db, read_only=True)
+    except BaseException:
+        db.terminate()
+        raise
+    return db

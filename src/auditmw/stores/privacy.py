@@ -1,0 +1,145 @@
+"""What a store does for retention, holds, erasure and access, and the table that says which URL means which.
+
+Plain blocking code on a connection of its own, apart from the writer's: it runs in a command, or in a thread beside the
+application. It alone removes anything that is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+from auditmw.entry import FIELD_CLASSES
+from auditmw.errors import ConfigurationError
+from auditmw.log.leaf import CLASSES
+from auditmw.stores import load
+from auditmw.stores.filters import Condition
+
+_STORES: Final[dict[str, tuple[str, str]]] = {
+    "sqlite": ("sqlite_privacy", "SqlitePrivacy"),
+    "postgresql": ("postgres_privacy", "PostgresPrivacy"),
+    "postgres": ("postgres_privacy", "PostgresPrivacy"),
+}
+
+
+class KeptRow(NamedTuple):
+    """An entry as it lies in the store: `values` in the order of `STORED_FIELDS`."""
+
+    leaf_index: int
+    salts: bytes
+    erased: int
+    values: Sequence[Any]
+
+
+class ErasedRow(NamedTuple):
+    """What an entry becomes when classes of it go: its new salts and `erased`."""
+
+    row: KeptRow
+    salts: bytes
+    erased: int
+
+
+class KeptContent(NamedTuple):
+    """An entry's content, and the key that it is under; `wrapped` is None where that is gone."""
+
+    leaf_index: int
+    key_id: str
+    sealed: bytes
+    wrapped_by: str | None
+    wrapped: bytes | None
+
+
+class DeclaredEntry(NamedTuple):
+    """A control entry's place and what it says."""
+
+    leaf_index: int
+    request_id: str
+    timestamp_us: int
+    metadata: dict[str, Any]
+
+
+class PrivacyStore(Protocol):
+    """One trail. Every method raises StoreUnavailable where the same may work when it is tried again."""
+
+    def head(self) -> tuple[str, int, int]:
+        """The trail's origin, its size, and when its last entry was stored (microseconds)."""
+
+    def rows(self, wanted: Sequence[Condition], first: int, until: int, limit: int) -> list[KeptRow]:
+        """The first so many entries with a leaf index from `first` to before `until` for which all conditions hold."""
+
+    def find(self, request_id: str) -> int | None:
+        """The leaf index of an entry."""
+
+    def first_leaf(self) -> int:
+        """The leaf index of the first entry that is there; the trail's size where none is."""
+
+    def leaf_since(self, stored_at_us: int) -> int:
+        """The leaf index of the first entry that was stored at this time or later; the trail's size where none was."""
+
+    def leaf_hashes(self, first: int, until: int) -> bytes:
+        """The stored hashes of these leaves, concatenated."""
+
+    def controls(self, action: str, newest: int | None = None) -> list[DeclaredEntry]:
+        """The control entries of an action in leaf order, or only so many of the newest."""
+
+    def erase(self, rows: Sequence[ErasedRow], classes: int) -> None:
+        """Remove the values of these classes (bits), content and its keys among them, in one transaction."""
+
+    def delete_before(self, leaf: int, limit: int) -> int:
+        """Remove whole entries before a leaf, at most about so many at once; returns how many, 0 when none is left."""
+
+    def scrub(self, seconds: float) -> list[str]:
+        """See to it that nothing that was removed lies in the store's files; what could not be done, in words."""
+
+    def left_behind(self) -> list[str]:
+        """Where copies of what was removed may lie that this cannot reach, in words."""
+
+    def content(self, leaf_index: int) -> KeptContent | None:
+        """An entry's content."""
+
+    def data_keys(self, after: str, limit: int) -> list[tuple[str, str, bytes]]:
+        """Keys of content behind this id: each its id, the name of the key that wraps it, and its wrapped form."""
+
+    def rewrap(self, keys: Sequence[tuple[str, str, bytes]]) -> None:
+        """Replace the wrapped forms of these keys."""
+
+    def settings(self, prefix: str) -> dict[str, Any]:
+        """The trail's settings whose names begin so."""
+
+    def set_setting(self, name: str, value: Any) -> None:
+        """Keep a setting."""
+
+    def delete_setting(self, name: str) -> None:
+        """Remove a setting."""
+
+    def lease(self, name: str, owner: str, seconds: float) -> bool:
+        """Take a lease or keep it: whether this owner has it now."""
+
+    def release(self, name: str, owner: str) -> None:
+        """Give a lease back."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+def open_privacy(url: str) -> PrivacyStore:
+    """The privacy side of the trail at `url`.
+
+    Raises:
+        ConfigurationError: this kind of trail has none, or it cannot be reached like this.
+        MissingExtra: the driver of this store is not installed.
+        SchemaMismatch: `auditmw migrate` must run first.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme not in _STORES:
+        raise ConfigurationError(
+            "retention, holds, erasure and access need a database: use sqlite:///audit.db or postgresql://..."
+        )
+    store: PrivacyStore = load(*_STORES[scheme]).from_url(url)
+    return store
+
+
+def columns_of(classes: int) -> list[str]:
+    """The columns of these classes (bits)."""
+    return [name for c in CLASSES if classes & c.bit for name in FIELD_CLASSES.get(c.name, ())]
