@@ -54,7 +54,7 @@ class Pages:
             while page := self._loop.submit(next_page(entries)).result():
                 yield from page
         finally:
-            self._loop.submit(_close(entries)).result()
+            self._loop.submit(_close(entries))  # waits for nothing: it may run in a finalizer, on that very loop
 
     async def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
         future = self._loop.submit(work)

@@ -110,8 +110,9 @@ class Writer:
             self._loop.call_soon_threadsafe(self._news.set)
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run a coroutine on the writer's loop."""
-        self.start()
+        """Run a coroutine on the writer's loop; takes no lock once that runs, since a finalizer may ask."""
+        if self._loop is None:
+            self.start()
         assert self._loop is not None  # noqa: S101  (start has waited for it)
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 

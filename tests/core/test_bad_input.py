@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anthropic
+import anyio
 import pytest
 
 from auditmw import AuditTrail
@@ -237,6 +238,21 @@ def test_odd_and_large_prompts_are_digested_and_sent(text, tmp_path):
     assert entry.input_hash is not None
     assert entry.status == ("success" if sent else "error")
     assert entry.audit_errors == 0
+
+
+async def test_metadata_that_doubles_at_every_level_is_cut_and_hangs_nobody(monkeypatch):
+    monkeypatch.setattr("auditmw.canonical.MAX_NODES", 1000)
+    doubling: list[Any] = ["x"]
+    for _ in range(60):
+        doubling = [doubling, doubling]
+    async with AuditTrail("memory://") as trail:
+        async with trail.call(metadata={"doubling": doubling}):
+            pass
+        with trail.call(metadata={"doubling": doubling}):
+            pass
+        entries = await anyio.to_thread.run_sync(entries_of, trail)
+    assert [e.status for e in entries] == ["success", "success"]
+    assert all("<too much>" in str(e.metadata) for e in entries)
 
 
 def test_a_large_answer_and_large_metadata_are_recorded(tmp_path):
