@@ -19,11 +19,13 @@ from auditmw.entry import AuditEntry, to_datetime, to_us
 from auditmw.errors import AuditError, KeyMismatch, PoisonEntry, StoreError
 from auditmw.log.merkle import Frontier
 from auditmw.stores.columns import COLUMNS, WRITER, Leaf, make_leaves, places_of, to_entry
-from auditmw.stores.filters import Condition, conditions
+from auditmw.stores.filters import conditions
 from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, tile_start
 from auditmw.stores.postgres_connection import WRITE_SECONDS, PostgresUrl, explained, hang_up
 from auditmw.stores.postgres_heads import PostgresHeads
 from auditmw.stores.postgres_rows import (
+    AFTER,
+    BEFORE,
     ENTRIES,
     LEAF_INDEX,
     NAMES,
@@ -108,7 +110,7 @@ class PostgresStore:
 
     async def query(self, wanted: Filter) -> AsyncIterator[AuditEntry]:
         """Stream the entries that fit through a cursor."""
-        clauses, values = _where(conditions(wanted))
+        clauses, values = _where(wanted)
         order = "DESC" if wanted.newest_first else "ASC"
         limit = "" if wanted.limit is None else f"LIMIT {int(wanted.limit)}"
         sql = f"{_SELECT} WHERE {clauses} ORDER BY b.first_leaf {order}, e.seq {order} {limit}"
@@ -222,9 +224,14 @@ async def _copy(db: asyncpg.Connection, records: list[list[Any]], known: int) ->
         raise
 
 
-def _where(wanted: list[Condition]) -> tuple[str, list[Any]]:
-    clauses = [f"e.{NAMES[c.field]} {c.operator} ${number}" for number, c in enumerate(wanted, start=1)]
-    values = [to_datetime(c.value) if COLUMNS[c.field] == "time" else c.value for c in wanted]
+def _where(wanted: Filter) -> tuple[str, list[Any]]:
+    fields = conditions(wanted)
+    clauses = [f"e.{NAMES[c.field]} {c.operator} ${number}" for number, c in enumerate(fields, start=1)]
+    values = [to_datetime(c.value) if COLUMNS[c.field] == "time" else c.value for c in fields]
+    for clause, leaf_index in ((AFTER, wanted.after), (BEFORE, wanted.before)):
+        if leaf_index is not None:
+            values.append(leaf_index)
+            clauses.append(clause.format(number=len(values)))
     return " AND ".join(clauses), values
 
 

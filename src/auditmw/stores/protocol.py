@@ -27,7 +27,8 @@ class Batch(msgspec.Struct, frozen=True):
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which entries a query gives: all conditions that are not None hold. Times are microseconds, `until` is exclusive.
 
-    `kind` None leaves control entries out. Entries come in the order in which they were stored, or the other way round.
+    `kind` None leaves control entries out. Entries come in the order in which they were stored, or the other way round;
+    `after` and `before` are leaf indexes, both exclusive.
     """
 
     request_id: str | None = None
@@ -42,6 +43,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     kind: str | None = None
     since_us: int | None = None
     until_us: int | None = None
+    after: int | None = None
+    before: int | None = None
     limit: int | None = None
     newest_first: bool = False
 

@@ -130,6 +130,8 @@ class SqliteStore:
         """Stream the entries that fit, a page at a time and without holding a transaction open."""
         with explained(self._path):
             first, last = await self._bounds(wanted)
+            first = first if wanted.after is None else max(first, wanted.after + 1)
+            last = last if wanted.before is None else min(last, wanted.before - 1)
             clauses, values = _where(conditions(wanted))
             sql = f"{_SELECT} WHERE e.leaf_index BETWEEN ? AND ?{clauses} ORDER BY e.leaf_index"
             sql += f"{' DESC' if wanted.newest_first else ''} LIMIT ?"
