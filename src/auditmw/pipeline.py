@@ -277,12 +277,26 @@ class Run:
         call, pipeline = self.call, self.pipeline
         if not pipeline.cleaners or not (call.metadata or call.error_message):
             return False
-        return pipeline.waits or rough_size(call.metadata) > OFFLOAD_ABOVE
+        return pipeline.waits or is_long(call.metadata)
 
     def count(self, name: str, error: BaseException) -> None:
         """Count what a middleware did wrong on the entry, and say it in the log."""
         self.call.audit_errors += 1
         report("auditmw.middleware_failed", middleware=name, error=f"{type(error).__name__}: {error}")
+
+
+def is_long(metadata: Any) -> bool:
+    """Whether it holds so much text; told without walking all of it, for it may contain itself many times over."""
+    size, todo = 0, [metadata]
+    while todo and size <= OFFLOAD_ABOVE:
+        value = todo.pop()
+        size += len(value) if isinstance(value, str | bytes) else 1
+        if isinstance(value, dict):
+            todo.extend(value)
+            todo.extend(value.values())
+        elif isinstance(value, list | tuple):
+            todo.extend(value)
+    return size > OFFLOAD_ABOVE
 
 
 def rough_size(body: Any) -> int:

@@ -143,7 +143,7 @@ async def test_a_half_that_its_loop_began_and_does_not_end_is_left_and_the_entry
         [entry] = await anyio.to_thread.run_sync(entries_of, trail)
         await anyio.wait_all_tasks_blocked()
     assert (entry.status, entry.metadata) == ("abandoned", {"ran": True})
-    assert entry.audit_errors == 1
+    assert entry.audit_errors in {1, 2}  # the half may count its cancellation before the entry is sealed
     assert ended == [True]
 
 
