@@ -77,11 +77,11 @@ def write_signing_key(path: Path, signer: Ed25519Signer) -> None:
     Raises:
         ConfigurationError: there is a file already, or it cannot be written.
     """
+    if path.exists():
+        raise ConfigurationError(f"{path} is there already: keep it, or use `auditmw keys rotate`")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise ConfigurationError(f"{path} is there already: keep it, or use `auditmw keys rotate`") from None
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error}") from error
     try:
