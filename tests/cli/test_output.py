@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditmw.cli.output import csv_cell
+from auditmw.exporters.csv import cell as csv_cell
 
 
 @given(st.text())

@@ -23,6 +23,7 @@ COMMANDS: Final = (
     "verify",
     "prove",
     "keys",
+    "export",
     "gateway",
     "ship",
     "migrate",

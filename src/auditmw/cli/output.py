@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -17,13 +16,13 @@ from rich.text import Text
 
 from auditmw.cli import text as texts
 from auditmw.entry import decimal_text, to_rfc3339
+from auditmw.exporters.csv import rows as rows_of
 from auditmw.reports.columns import Column
 
 WIDTH_WITHOUT_TERMINAL: Final = 160
 STATUS_STYLES: Final = {"success": "green", "error": "red", "blocked": "yellow", "incomplete": "red"}
 _OTHER_STATUS: Final = "magenta"
 _LEFT: Final = {"text", "status", "id", "time"}
-_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _PLAIN: Final[dict[str, Callable[[Any], Any]]] = {
     "money": decimal_text,
     "duration": lambda us: us / 1000,
@@ -60,22 +59,9 @@ def write_json(objects: Iterable[dict[str, Any]]) -> None:
 
 def write_csv(names: Sequence[str], objects: Iterable[dict[str, Any]]) -> None:
     """A line of names, then a line an object; no cell is a formula, whatever stands in a field."""
-    lines = csv.writer(sys.stdout, lineterminator="\n")
-    lines.writerow(names)
+    sys.stdout.write(f"{','.join(names)}\n")
     for fields in objects:
-        lines.writerow([csv_cell(fields[name]) for name in names])
-
-
-def csv_cell(value: Any) -> str:
-    """A value as a cell: text that a spreadsheet would run gets an apostrophe before it, JSON stays JSON."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        shown = texts.printable(value)
-        return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
-    if isinstance(value, (dict, list, bool)):
-        return texts.printable_json(msgspec.json.encode(value).decode())
-    return str(value)
+        sys.stdout.write(rows_of(names, [fields]))
 
 
 def plain(columns: Sequence[Column], rows: Iterable[Any]) -> Iterable[dict[str, Any]]:

@@ -1,0 +1,89 @@
+"""`auditmw export`: the entries for another system."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from auditmw.cli.moments import parse_moment
+from auditmw.cli.opening import DatabaseOption, reading
+from auditmw.cli.output import say
+from auditmw.entry import FIELD_CLASSES, KINDS
+from auditmw.errors import ConfigurationError
+from auditmw.exporters import FORMATS
+from auditmw.exporting import Export, without
+from auditmw.exporting import Progress as Told
+from auditmw.trail import AuditTrail
+
+EXAMPLES: Final = (
+    "auditmw export --format parquet --since 2026-11-01 --until 2026-12-01 --out november.parquet",
+    "auditmw export --format ocsf --out siem.jsonl --cursor siem.cursor   [dim]# only what is new[/dim]",
+    "auditmw export --format csv --without who --without metadata > calls.csv",
+)
+_NAMES: Final = "; ".join(f"{form.name}: {form.about}" for form in FORMATS.values())
+
+
+def export(
+    form: Annotated[str, typer.Option("--format", metavar="NAME", help=f"{_NAMES}.")],
+    db: DatabaseOption = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="From then on: 2026-11-01, -7d.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before then.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help=f"One of {', '.join(KINDS)}; control entries come only when asked for.")
+    ] = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's.")] = None,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="CLASS", help=f"Leave out fields: {', '.join(FIELD_CLASSES)}."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write; standard output by default.")
+    ] = None,
+    cursor: Annotated[
+        Path | None,
+        typer.Option("--cursor", metavar="FILE", help="Remembers how far it came: the next run goes on from there."),
+    ] = None,
+) -> None:
+    """Write entries in a format of another system, oldest first.
+
+    With --cursor a run that was cut off is taken up where it ended, and later runs add what is new. Nothing that stands
+    in a field breaks a line, runs in a spreadsheet, or is obeyed by a terminal.
+    """
+    if form not in FORMATS:
+        raise ConfigurationError(f"there is no format {form!r}: use {', '.join(FORMATS)}")
+    now = datetime.now(UTC)
+    run = Export(FORMATS[form], out, cursor)
+    stripped = without(leave_out or ())
+    wanted = {
+        "since": since and parse_moment(since, now),
+        "until": until and parse_moment(until, now),
+        "kind": kind,
+        "tenant": tenant,
+        "after": run.after,
+    }
+    with reading(db) as trail, _progress(trail, wanted) as progress:
+        written = run.run(map(stripped, trail.sync.query(**wanted)), progress)
+    say(f"{written:,} entries written{'' if out is None else f' to {out}'}")
+
+
+@contextmanager
+def _progress(trail: AuditTrail, wanted: dict[str, Any]) -> Iterator[Told | None]:
+    """A bar on stderr, where somebody looks at it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    newest = next(trail.sync.query(**wanted, newest_first=True, limit=1), None)
+    first = -1 if wanted["after"] is None else wanted["after"]
+    total = None if newest is None or newest.leaf_index is None else newest.leaf_index - first
+    columns = (TextColumn("exporting"), BarColumn(), TextColumn("{task.fields[entries]:,}"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total, entries=0)
+        yield lambda entries, leaf_index: bar.update(task, completed=leaf_index - first, entries=entries)
