@@ -13,16 +13,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Sequence
 from contextvars import Context, copy_context
+from functools import partial
 from typing import Any, Final, Literal
 
 import msgspec
-from anyio import to_thread
 
 from auditmw.call import Call
 from auditmw.diagnostics import report
 from auditmw.errors import AuditUnavailable, Blocked, CallBlocked, PipelineError
 from auditmw.layers import ONCE, Layer
-from auditmw.stepping import in_context, unhooked
+from auditmw.stepping import in_context, in_thread, unhooked
 
 Form = Literal["sync", "async"]
 _encoder: Final = msgspec.json.Encoder()
@@ -121,7 +121,7 @@ class Run:
             if layer.asynchronous is None:
                 assert layer.plain is not None  # noqa: S101  (a layer has one form at least)
                 if layer.waits or (layer.offloads and self._is_large()):
-                    await to_thread.run_sync(self._context.run, self._enter, layer, layer.plain)
+                    await in_thread(partial(self._context.run, self._enter, layer, layer.plain))
                 else:
                     self._context.run(self._enter, layer, layer.plain)
                 continue
@@ -137,7 +137,7 @@ class Run:
             else:
                 self._stack.append((layer, generator))
         if self._is_large():
-            await to_thread.run_sync(self._context.run, self._run_hooks, self.call.send_hooks)
+            await in_thread(partial(self._context.run, self._run_hooks, self.call.send_hooks))
         else:
             self._context.run(self._run_hooks, self.call.send_hooks)
 
@@ -181,17 +181,23 @@ class Run:
             layer, generator = self._stack.pop()
             try:
                 if layer.asynchronous is None:
-                    if (layer.offloads and large) or (not self._stack and self.cleans_slowly()):
-                        await to_thread.run_sync(self._context.run, self._leave, layer, generator)
+                    if self._wants_thread(layer, large=large):
+                        await in_thread(partial(self._context.run, self._leave, layer, generator))
                     else:
                         self._context.run(self._leave, layer, generator)
                 else:
                     await self._leave_async(layer, generator)
             except BaseException as error:  # goes on when every half has run
-                self.count(layer.name, error)
+                if layer.asynchronous is not None:  # a plain one has run to its end
+                    self.count(layer.name, error)
                 interruption = error
         if interruption is not None:
             raise interruption
+
+    def _wants_thread(self, layer: Layer, *, large: bool) -> bool:
+        outermost = not self._stack  # which runs what was registered for sealing
+        slowly = self.cleans_slowly() or (large and bool(self.call.seal_hooks))
+        return (layer.offloads and large) or (outermost and slowly)
 
     async def _leave_async(self, layer: Layer, generator: Any) -> None:
         try:

@@ -1,4 +1,8 @@
-"""Finds the entry of an answer or error that a wrapped client gave."""
+"""Finds the entry of an answer or error that a wrapped client gave.
+
+An HTTP response carries the id itself, in its `extensions`; requests and exceptions are remembered by weak reference,
+and what an SDK makes of an answer is found by the ids that the provider gave it.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,10 @@ REMEMBERED: Final = 10_000
 
 
 class AnswerIndex:
-    """Which entry belongs to which answer: HTTP responses and exceptions by weak reference, the rest by their ids."""
+    """Which entry belongs to which answer."""
 
     def __init__(self) -> None:
+        self._mark = f"auditmw.request_id.{id(self):x}"
         self._objects: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
         self._ids: OrderedDict[str, str] = OrderedDict()
 
@@ -25,6 +30,10 @@ class AnswerIndex:
         with suppress(TypeError):  # neither hashable nor weakly referable: the ids have to do
             self._objects[answer] = call.request_id
         self.add_ids(call)
+
+    def mark(self, http: Any, call: Call) -> None:
+        """Have a response or request of httpx2 carry the id."""
+        http.extensions[self._mark] = call.request_id
 
     def add_ids(self, call: Call) -> None:
         """Remember the ids that the provider gave this call."""
@@ -39,12 +48,12 @@ class AnswerIndex:
         if isinstance(answer, CallBlocked):
             return answer.request_id
         for candidate in (answer, *(_get(answer, name) for name in ("response", "http_response", "request"))):
-            try:
-                found = self._objects.get(candidate)
-            except TypeError:
-                continue
-            if found is not None:
-                return found
+            extensions = _get(candidate, "extensions")
+            if isinstance(extensions, dict) and self._mark in extensions:
+                return str(extensions[self._mark])
+            with suppress(TypeError):
+                if (found := self._objects.get(candidate)) is not None:
+                    return found
         for name in ("_request_id", "request_id", "id"):
             identity = _get(answer, name)
             if isinstance(identity, str) and identity in self._ids:

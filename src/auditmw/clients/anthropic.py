@@ -15,6 +15,7 @@ from auditmw.call import Call
 from auditmw.clients.answers import AnswerIndex
 from auditmw.clients.batches import expand_batch_results
 from auditmw.clients.bodies import AsyncRecordedBody, RecordedBody, status_at_end, unpacked, unpacked_async
+from auditmw.clients.headers import note_head
 from auditmw.clients.replacing import replace_body
 from auditmw.endings import status_of
 from auditmw.errors import ConfigurationError
@@ -120,7 +121,11 @@ class AnthropicMiddleware(anthropic.Middleware):
         return response
 
     def _draft(self, request: anthropic.APIRequest) -> Call | None:
-        path = urlsplit(request.url).path
+        path = request.url.partition("?")[0]
+        if "://" in path:  # the results of a batch have an address of their own
+            path = urlsplit(path).path
+        if "://" in path:  # results of batches are asked for at an absolute URL
+            path = urlsplit(path).path
         if path.startswith(f"{MESSAGES}/batches/") and path.endswith("/results"):
             call = self._recorder.draft(kind="request", provider=reader.name, action="batches.results")
             call.before_seal(lambda call: expand_batch_results(call, path, self._recorder))
@@ -155,19 +160,15 @@ class AnthropicMiddleware(anthropic.Middleware):
     def _whole(self, response: Any, call: Call) -> Any:
         self._answers.add_ids(call)
         replaced = replace_body(response, call)
-        self._answers.add(replaced.http_response, call)
+        self._answers.mark(replaced.http_response, call)
         return replaced
 
     def _note_response(self, request: anthropic.APIRequest, call: Call, http: httpx2.Response) -> None:
-        headers = http.headers
-        call.http_status = http.status_code
-        call.content_type = headers.get("content-type")
-        call.content_encoding = headers.get("content-encoding")
-        call.provider_request_id = headers.get("request-id") or headers.get("x-amzn-requestid")
+        note_head(call, http)
         call.host = http.url.host if call.host is None and _has_request(http) else call.host
         if http.is_error:
             self._note_retry(request, call)
-        self._answers.add(http, call)
+        self._answers.mark(http, call)
 
 
 def _note_whole(call: Call, http: httpx2.Response) -> None:
