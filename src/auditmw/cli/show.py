@@ -16,6 +16,7 @@ from auditmw.cli.entries import entry_table
 from auditmw.cli.opening import DatabaseOption, reading
 from auditmw.cli.output import STATUS_STYLES, Format, console, write_csv, write_json
 from auditmw.entry import JSON_NAMES, AuditEntry, decimal_text, to_datetime
+from auditmw.sections import SECTIONS
 from auditmw.trail import AuditTrail
 
 EXAMPLES: Final = (
@@ -27,29 +28,6 @@ _LEAST: Final = 13
 """So many characters of an id hold its millisecond, by which it is found without reading the whole trail."""
 _AROUND: Final = timedelta(minutes=1)
 """How far the start of a call may lie from the time in its id."""
-
-_SECTIONS: Final[dict[str, tuple[str, ...]]] = {
-    "identity": ("request_id", "call_id", "attempt", "parent_id", "kind", "action"),
-    "time": ("timestamp", "logged_at", "stored_at", "latency_ms", "ttft_ms"),
-    "who and where": (
-        *("user_id", "subject", "session_id", "client_ip_hash", "tenant", "app", "app_version", "host"),
-        *("purpose", "legal_basis"),
-    ),
-    "what": (
-        *("provider", "model", "response_model", "stream", "stop_reason", "tool_names", "service_tier"),
-        *("provider_request_id", "response_id", "trace_id", "span_id"),
-    ),
-    "tokens": (
-        *("input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens"),
-        *("output_tokens", "thinking_tokens", "usage_complete"),
-    ),
-    "money": ("cost_usd", "cost_status", "price_source", "unit_prices"),
-    "outcome": ("status", "error_type", "error_message", "http_status", "audit_errors"),
-    "removed before sending": ("sanitization_count", "sanitization", "sanitizer_rules"),
-    "digests": ("system_prompt_hash", "input_hash", "output_hash", "params_hash", "hash_key_id"),
-    "evidence": ("v", "writer", "seq", "leaf_index"),
-    "metadata": ("metadata", "extra"),
-}
 
 
 def show(
@@ -103,7 +81,7 @@ def _shortened(trail: AuditTrail, given: str) -> list[AuditEntry]:
 def _draw(entry: AuditEntry, attempts: list[AuditEntry]) -> None:
     screen = console()
     fields = entry.to_dict()
-    for section, names in _SECTIONS.items():
+    for section, names in SECTIONS.items():
         known = [name for name in names if fields[name] is not None]
         if not known:
             continue

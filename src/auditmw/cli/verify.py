@@ -18,7 +18,6 @@ from rich.text import Text
 from auditmw.checkpoint_files import split_checkpoints
 from auditmw.cli import CANNOT_TELL, DONE, FAILED, NotFound
 from auditmw.cli import text as texts
-from auditmw.cli.levels import LIMITS, MEANINGS, Line, lines_of
 from auditmw.cli.opening import DatabaseOption
 from auditmw.cli.output import Format, console, say, write_csv, write_json
 from auditmw.errors import ConfigurationError, EvidenceError, NoTrail, SchemaMismatch, StoreUnavailable, UnknownSigner
@@ -27,6 +26,7 @@ from auditmw.log.disclosure import EntryProof
 from auditmw.log.keys import Verifier
 from auditmw.log.report import Report
 from auditmw.signing_keys import read_policy
+from auditmw.verdicts import LIMITS, MEANINGS, Line, lines_of
 from auditmw.verification import Progress as Told
 from auditmw.verification import verify_trail
 
