@@ -5,6 +5,7 @@ Every entry point (clients, the decorator, blocks by hand, ASGI) takes this way;
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Protocol
 
 import anyio
@@ -19,6 +20,7 @@ from auditmw.entry import Status, Usage
 from auditmw.errors import PipelineError
 from auditmw.pipeline import OFFLOAD_ABOVE, Form, Pipeline, Run
 from auditmw.reading import FIRST_HTTP_ERROR, read_answer
+from auditmw.stepping import in_thread
 
 MAX_ERROR_MESSAGE = 8000  # more than is stored, so that what is taken out of it is not cut in half
 SECOND_HALF_SECONDS = 5.0
@@ -142,21 +144,24 @@ class Recorder:
         if not self._claim(call):
             return
         large = sum(map(len, call.chunks)) > OFFLOAD_ABOVE
-        if large:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(read_answer, call)
-        else:
-            read_answer(call)
-        _note_end(call, status, error)
+        try:
+            if large:
+                await in_thread(partial(read_answer, call))
+            else:
+                read_answer(call)
+        finally:  # a cancellation meanwhile goes on when the entry is sealed
+            _note_end(call, status, error)
+            await self._second_halves(call, large=large)
+        await self._intake.settle_async(call)
+
+    async def _second_halves(self, call: Call, *, large: bool) -> None:
         if not large and not self.pipeline.has_async and not call.run.cleans_slowly():
             call.run.second_halves()
-            await self._intake.settle_async(call)
             return
         with anyio.move_on_after(SECOND_HALF_SECONDS, shield=True) as scope:
             await call.run.second_halves_async(large=large)
         if scope.cancelled_caught:
             call.run.second_halves_detached()
-        await self._intake.settle_async(call)
 
     def drop(self, call: Call, status: Status = "abandoned") -> None:
         """A finalizer found the call's stream dropped: only queue it, the writer's thread does the rest."""
