@@ -304,6 +304,31 @@ def test_batch_results_read_half_leave_an_entry_for_each_whole_line(provider, cl
     assert {(e.kind, e.status, e.parent_id) for e in read} == {("llm", "success", listing.request_id)}
 
 
+def test_a_result_that_cannot_be_read_costs_none_of_the_others(trail, stored):
+    lines = [b'{"custom_id": "a", "result": {"type": "canceled"}}', b"[]", b"{", b'{"custom_id": "b"}', b""]
+    listed = {
+        "id": "msgbatch_1",
+        "type": "message_batch",
+        "processing_status": "ended",
+        "results_url": "http://test/v1/messages/batches/msgbatch_1/results",
+    }
+
+    def handler(request):
+        if request.url.path.endswith("/results"):
+            return httpx2.Response(200, content=iter([b"\n".join(lines)]))
+        return httpx2.Response(200, json=listed)
+
+    transport = httpx2.MockTransport(handler)
+    with (
+        anthropic.Anthropic(api_key="test", http_client=httpx2.Client(transport=transport)) as plain,
+        trail.wrap(plain).messages.batches.with_streaming_response.results("msgbatch_1") as results,
+    ):
+        results.read()
+    *read, listing = stored()
+    assert [(e.call_id, e.status) for e in read] == [("msgbatch_1/a", "cancelled"), ("msgbatch_1/b", "error")]
+    assert (listing.status, listing.audit_errors) == ("success", 2)
+
+
 def test_a_batch_is_priced_at_the_batch_tier(provider, client, stored):
     batch = submit(client)
     list(client.messages.batches.results(batch.id))

@@ -21,8 +21,12 @@ def expand_batch_results(listing: Call, path: str, recorder: Recorder) -> None:
     raw = decoded(b"".join(listing.chunks), listing.content_encoding)
     whole_lines = raw.split(b"\n") if listing.status == "success" else raw.split(b"\n")[:-1]
     for line in whole_lines:
-        if line.strip():
-            _record(listing, batch_id, msgspec.json.decode(line), recorder)
+        if not line.strip():
+            continue
+        try:
+            _record(listing, batch_id, msgspec.json.decode(line, type=dict[str, Any]), recorder)
+        except Exception as error:  # the other results, and the listing itself, are recorded all the same
+            listing.run.count("a batch result", error)
 
 
 def _record(listing: Call, batch_id: str, item: dict[str, Any], recorder: Recorder) -> None:
