@@ -63,7 +63,8 @@ def _verify(
         until = _end(reader, head, start)
         verification = Verification(head, verifiers=verifiers, held=held, start=start)
         spans = _spans(start.size, until)
-        examined = _here(reader, spans, verifiers) if jobs == 1 else _elsewhere(url, spans, verifiers, jobs)
+        alone = jobs == 1 or head.frontier is None  # JSONL can be read in order only
+        examined = _here(reader, spans, verifiers) if alone else _elsewhere(url, spans, verifiers, jobs)
         for chunk in examined:
             verification.add(chunk)
             if progress is not None:

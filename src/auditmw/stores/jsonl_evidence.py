@@ -40,7 +40,7 @@ class JsonlEvidence:
     def head(self) -> TrailHead:
         """What there is instead of a head: the number of lines, and the time of the last one."""
         newest = next((line for path, size in reversed(self._files) for line in lines_backwards(path, size)), b"")
-        values = _read(newest, 0)[0].values
+        values = _read(newest + b"\n", 0)[0].values
         return TrailHead(ORIGIN, self.extent().until, None, 0 if values is None else values[STORED_AT], self._key_id())
 
     def extent(self) -> Extent:
