@@ -24,6 +24,7 @@ from auditmw.entry import Status
 from auditmw.errors import AuditError, ConfigurationError, KeyMismatch, SchemaMismatch
 from auditmw.intake import Intake
 from auditmw.prices import PriceBook
+from auditmw.rolling import Rolling
 from auditmw.signing import Signing
 from auditmw.stores.protocol import Batch, Store
 
@@ -47,6 +48,7 @@ class Writer:
         key_id: Callable[[], str | None],
         signing: Callable[[], Signing | None],
         finish_dropped: Callable[[Call, Status], None],
+        on_start: Callable[[], None],
         external: bool,
         clock: Clock,
     ) -> None:
@@ -58,6 +60,7 @@ class Writer:
         self._key_id = key_id
         self._make_signing = signing
         self._finish_dropped = finish_dropped
+        self._on_start = on_start
         self._clock = clock
         self._reset()
 
@@ -76,6 +79,7 @@ class Writer:
         self._tried: Future[None] = Future()
         self._reading = False
         self._signing: Signing | None = None
+        self._rolling: Rolling | None = None
         self._pending: Batch | None = None
         self._orphans_wanted = self._journal_dir is not None and not self.external
         self._asked: list[Future[None]] = []
@@ -97,6 +101,7 @@ class Writer:
         with self._lock:
             if self._thread is not None:
                 return
+            self._on_start()
             started: Future[None] = Future()
             self._thread = threading.Thread(target=self._run, args=(started,), name="auditmw-writer", daemon=True)
             self._thread.start()
@@ -176,6 +181,7 @@ class Writer:
 
     async def _pause(self, seconds: float) -> None:
         """Wait before the store is tried again; a flush or the end has it tried at once."""
+        await self._keep_house()
         assert self._hurry is not None  # noqa: S101  (as above)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -215,6 +221,8 @@ class Writer:
                 self._limit.cancel()
             if self._signing is not None:
                 await self._signing.close()
+            if self._rolling is not None:
+                await self._rolling.close()
             if self._is_open or self._reading:
                 await self._close_store()
             self._answer_flushes(
@@ -238,12 +246,10 @@ class Writer:
         with self._lock:
             asked, self._asked = self._asked, []
         try:
-            await self._finish_deferred()  # streams that were dropped before a flush was asked for belong to it
-            self._intake.tend()
+            await self._keep_house()  # streams that were dropped before a flush was asked for belong to it
         finally:
             with self._lock:
                 self._flushes += [(self._intake.last_seq, future) for future in asked]
-        self._alarms.tell(self._intake.snapshot())
         stored, seconds = False, inf
         if self.external:
             self._intake.refresh()
@@ -254,9 +260,13 @@ class Writer:
             stored = await self._store_next()
             if self._signing is not None:
                 seconds = await self._signing.step()
+            if self._rolling is not None:
+                seconds = min(seconds, await self._rolling.step())
         self._answer_flushes(None)
         if not stored:
             await self._sleep(seconds)
+        elif self._intake.waiting < BATCH_ENTRIES:
+            await self._gather()
 
     async def _sleep(self, seconds: float) -> None:
         busy = self._intake.health.in_flight or self._flushes or self._intake.waiting or self._deadline is not None
@@ -269,15 +279,22 @@ class Writer:
         finally:
             self._asleep = False
             self._some_news.clear()
-        if not (self._asked or self._intake.awaited or self._deadline is not None):
-            await asyncio.sleep(GATHER_SECONDS)  # so that a batch gathers
+        await self._gather()
 
-    async def _finish_deferred(self) -> None:
+    async def _gather(self) -> None:
+        """Let a batch gather, unless somebody waits for what is there: many small commits cost ten times as much."""
+        if not (self._asked or self._flushes or self._intake.awaited or self._deadline is not None):
+            await asyncio.sleep(GATHER_SECONDS)
+
+    async def _keep_house(self) -> None:
+        """What must go on whether or not the store answers."""
         for call, status in self._intake.dropped_calls():
             if call.run.loop is None:
                 self._finish_dropped(call, status)
             else:  # its async halves run on the application's loop, for which this one must not wait
                 await asyncio.to_thread(self._finish_dropped, call, status)
+        self._intake.tend()
+        self._alarms.tell(self._intake.snapshot())
 
     async def _open(self) -> bool:
         if self._is_open:
@@ -290,6 +307,8 @@ class Writer:
             if (key_id := self._key_id()) is not None:
                 await self._store.bind_key(key_id)
             self._signing = self._make_signing()
+            rollups = self._store.rollups
+            self._rolling = None if rollups is None else Rolling(rollups, self._intake.health, self._clock)
         except (ConfigurationError, SchemaMismatch, KeyMismatch) as error:  # may be mended while we run
             await self._close_store()
             for future in (self._opened, self._tried):
