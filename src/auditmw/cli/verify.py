@@ -20,6 +20,7 @@ from auditmw.cli import CANNOT_TELL, DONE, FAILED, NotFound
 from auditmw.cli import text as texts
 from auditmw.cli.opening import DatabaseOption
 from auditmw.cli.output import Format, console, say, write_csv, write_json
+from auditmw.cli.trust import KeyOption, key_text, text_of
 from auditmw.errors import ConfigurationError, EvidenceError, NoTrail, SchemaMismatch, StoreUnavailable, UnknownSigner
 from auditmw.keys import find_key
 from auditmw.log.disclosure import EntryProof
@@ -40,11 +41,6 @@ _STYLES: Final = {"ok": "green", "tampered": "bold red", "cannot tell": "yellow"
 _VERDICTS: Final = {"verified": "bold green", "tampered": "bold red"}
 _LONG: Final = 50_000
 """So many entries take long enough for a progress bar."""
-
-KeyOption = Annotated[
-    list[str] | None,
-    typer.Option("--key", metavar="VKEY", help="A verification key that you trust, or a file with one."),
-]
 
 
 def verify(
@@ -69,7 +65,7 @@ def verify(
         return _verify_proof(proof, verifiers, form)
     if db is None:
         raise ConfigurationError("which trail? Give --db URL, or set AUDITMW_DB")
-    held = [note for path in checkpoint or [] for note in split_checkpoints(_text_of(path))]
+    held = [note for path in checkpoint or [] for note in split_checkpoints(text_of(path))]
     try:
         with _progress() as progress:
             report = verify_trail(db, verifiers=verifiers, held=held, jobs=jobs, progress=progress)
@@ -86,15 +82,8 @@ def verify(
 
 
 def _trusted(keys: Sequence[str], policy: Path | None) -> list[Verifier]:
-    verifiers = [Verifier.from_text(key if "+" in key else _text_of(Path(key)).strip()) for key in keys]
-    return verifiers if policy is None else verifiers + read_policy(_text_of(policy))
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotFound(f"{path} cannot be read: {error}") from error
+    verifiers = [Verifier.from_text(key_text(key)) for key in keys]
+    return verifiers if policy is None else verifiers + read_policy(text_of(policy))
 
 
 @contextmanager
@@ -132,7 +121,7 @@ def _show(report: Report, form: Format) -> None:
 
 def _verify_proof(path: Path, verifiers: Sequence[Verifier], form: Format) -> int:
     try:
-        found = EntryProof.from_json(_text_of(path).encode())
+        found = EntryProof.from_json(text_of(path).encode())
         key = find_key(None, None, os.environ) if found.content is not None else None
         shown: dict[str, Any] = {"verdict": "verified", **found.core(), **found.shown()}
         unclear = []
