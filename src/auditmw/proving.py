@@ -15,7 +15,7 @@ from auditmw.log.leaf import leaf_bytes
 from auditmw.log.merkle import inclusion_proof
 from auditmw.log.proof import Proof
 from auditmw.log.tiles import TILE_WIDTH, tile_nodes, tiles_needed
-from auditmw.stores.evidence import TreeReader, open_tree
+from auditmw.stores.evidence import EvidenceReader, TreeReader, as_tree, read_evidence
 
 
 class Stored(NamedTuple):
@@ -42,16 +42,17 @@ def prove_entry(
         NotCovered: no checkpoint covers the entry yet.
         EvidenceError: the entry was changed, a class was erased, or the content is not of this entry.
     """
-    reader = open_tree(url)
-    try:
-        stored = _stored(reader, request_id)
-        note = reader.newest_checkpoint()
+
+    def work(reader: EvidenceReader) -> tuple[Stored, Proof]:
+        tree = as_tree(reader)
+        stored = _stored(tree, request_id)
+        note = tree.newest_checkpoint()
         size = 0 if note is None else read_head(note, ()).checkpoint.size
         if note is None or size <= stored.leaf_index:
             raise NotCovered
-        proof = Proof(stored.leaf_index, tuple(_path(reader, stored.leaf_index, size)), note)
-    finally:
-        reader.close()
+        return stored, Proof(stored.leaf_index, tuple(_path(tree, stored.leaf_index, size)), note)
+
+    stored, proof = read_evidence(url, work)
     leaf = leaf_bytes(stored.values, stored.row.salts, stored.row.erased)
     names = [*classes, *(["digests"] if content and "digests" not in classes else [])]
     disclosed = disclose(stored.values, stored.row.salts, stored.row.erased, names)

@@ -8,7 +8,7 @@ from auditmw.errors import EvidenceError
 from auditmw.log.checkpoint import open_checkpoint
 from auditmw.log.keys import Ed25519Signer
 from auditmw.signing_keys import read_signing_key, write_signing_key
-from auditmw.stores.evidence import open_tree
+from auditmw.stores.evidence import as_tree, read_evidence
 from auditmw.trail import AuditTrail
 
 
@@ -39,11 +39,7 @@ class Rotation:
         return True
 
     def _covers(self, leaf_index: int) -> bool:
-        reader = open_tree(self._url)
-        try:
-            note = reader.newest_checkpoint()
-        finally:
-            reader.close()
+        note = read_evidence(self._url, lambda reader: as_tree(reader).newest_checkpoint())
         try:
             return note is not None and open_checkpoint(note, self._old.name, [self._old.verifier]).size > leaf_index
         except EvidenceError:

@@ -15,7 +15,7 @@ from auditmw.log.keys import Verifier
 from auditmw.log.merkle import Frontier
 from auditmw.log.report import Report
 from auditmw.log.verify import TrailHead, Verification
-from auditmw.stores.evidence import EvidenceReader, open_evidence
+from auditmw.stores.evidence import EvidenceReader, open_evidence, read_evidence
 
 CHUNK: Final = 16 * 256
 """Leaves that are read at once: whole tiles."""
@@ -54,8 +54,7 @@ def verify_trail(
 def _verify(
     url: str, verifiers: Sequence[Verifier], held: Sequence[str], jobs: int, progress: Progress | None
 ) -> Report:
-    reader = open_evidence(url)
-    try:
+    def work(reader: EvidenceReader) -> Report:
         head = reader.head()
         if head is None:
             raise NoTrail(f"the trail at {url} has lost the row that says what it is: it was removed")
@@ -70,8 +69,8 @@ def _verify(
             if progress is not None:
                 progress(chunk.first + len(chunk.hashes) - start.size, until - start.size)
         return verification.report(reader.writers(), reader.strays(head))
-    finally:
-        reader.close()
+
+    return read_evidence(url, work)
 
 
 def _start(reader: EvidenceReader) -> Frontier:

@@ -6,13 +6,13 @@ several processes, each with its own reader.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, Protocol, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
 
-from auditmw.errors import ConfigurationError
+from auditmw.errors import AuditError, ConfigurationError
 from auditmw.log.examine import Chunk, Control
 from auditmw.log.verify import Strays, TrailHead
 from auditmw.stores import load
@@ -25,6 +25,8 @@ _READERS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+T = TypeVar("T")
+TRIES: Final = 3
 MAX_STRAYS: Final = 10
 """So many of each kind are named."""
 
@@ -57,6 +59,9 @@ class EvidenceReader(Protocol):
 
     def writers(self) -> Mapping[str, int] | None:
         """The last number of each writer; None in a store that does not keep it."""
+
+    def disturbed(self) -> bool:
+        """Whether somebody wrote meanwhile in a way that this reader could not be kept apart from: then read again."""
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -102,10 +107,27 @@ def open_evidence(url: str) -> EvidenceReader:
     return reader
 
 
-def open_tree(url: str) -> TreeReader:
-    """A reader of a trail that keeps a tree; raises as `open_evidence` does, and ConfigurationError for JSONL."""
-    reader = open_evidence(url)
+def read_evidence(url: str, work: Callable[[EvidenceReader], T]) -> T:
+    """What `work` finds out from a reader of this trail, read again if the reader was disturbed.
+
+    Raises as `open_evidence` does, and what `work` raises.
+    """
+    for left in reversed(range(TRIES)):
+        reader = open_evidence(url)
+        try:
+            found = work(reader)
+            if not left or not reader.disturbed():
+                return found
+        except AuditError:
+            if not left or not reader.disturbed():
+                raise
+        finally:
+            reader.close()
+    raise AssertionError  # the last try returns or raises
+
+
+def as_tree(reader: EvidenceReader) -> TreeReader:
+    """The same reader, for proving; raises ConfigurationError where there is no tree."""
     if not hasattr(reader, "tile_roots"):
-        reader.close()
         raise ConfigurationError("a JSONL trail keeps no tree, so nothing of it can be proven: use sqlite:///audit.db")
     return cast("TreeReader", reader)

@@ -64,6 +64,10 @@ class JsonlEvidence:
     def writers(self) -> None:
         """Nothing says how far each writer came."""
 
+    def disturbed(self) -> bool:
+        """Never: this is one moment of the trail."""
+        return False
+
     def close(self) -> None:
         """Nothing is open."""
 

@@ -133,6 +133,10 @@ class PostgresEvidence:
         rows = self._all("SELECT note FROM audit_checkpoints ORDER BY size DESC, length(note) DESC LIMIT 1")
         return rows[0][0] if rows else None
 
+    def disturbed(self) -> bool:
+        """Never: this is one moment of the trail."""
+        return False
+
     def close(self) -> None:
         """Close the connection."""
         self._db.terminate()

@@ -75,4 +75,4 @@ async def _version(db: Any) -> int:
     """The schema's version; 0 where there is none yet."""
     if not await db.fetchval(_EXISTS):
         return 0
-    return int(await db.fetchval("SELECT max(version) FROM audit_schema"))
+    return int(await db.fetchval("SELECT coalesce(max(version), 0) FROM audit_schema"))

@@ -62,6 +62,7 @@ async def connect(path: str, *, write: bool) -> aiosqlite.Connection:
         if write:
             await _use_write_ahead_log(db)
             await db.execute("PRAGMA synchronous = FULL")
+            await db.execute("PRAGMA secure_delete = ON")  # what a rollup held of somebody must not stay behind
             await db.execute("PRAGMA foreign_keys = ON")
     except BaseException:
         await db.close()
@@ -78,7 +79,7 @@ async def schema_version(db: aiosqlite.Connection) -> int:
     """The schema's version; 0 where there is none yet."""
     if not await fetch(db, "SELECT 1 FROM sqlite_master WHERE name = 'audit_schema'"):
         return 0
-    ((version,),) = await fetch(db, "SELECT max(version) FROM audit_schema")
+    ((version,),) = await fetch(db, "SELECT coalesce(max(version), 0) FROM audit_schema")
     return int(version)
 
 

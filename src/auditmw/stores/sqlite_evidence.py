@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote
 
-from auditmw.errors import NoTrail, SchemaMismatch, StoreError, StoreUnavailable, TrailDamaged
+from auditmw.errors import NoTrail, SchemaMismatch, StoreUnavailable, TrailDamaged
 from auditmw.log.examine import Chunk, Control, Row, StoredBatch
 from auditmw.log.tiles import TILE_WIDTH
 from auditmw.log.verify import Strays, TrailHead
@@ -21,6 +21,14 @@ from auditmw.stores.migrate import pending
 
 BUSY_TIMEOUT_S: Final = 10.0
 
+_PASSING: Final = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+}
 _BOOLEANS: Final = places_of("boolean")
 _AS_BOOLEAN: Final = {0: False, 1: True}
 _READ: Final = ", ".join("w.writer" if name == "writer" else f"e.{name}" for name in COLUMNS)
@@ -46,16 +54,22 @@ _STRAY_ROWS: Final = """
 
 
 class SqliteEvidence:
-    """One file, one connection."""
+    """One file, one connection.
+
+    Where nobody has the file open it is read as one that never changes: otherwise SQLite would leave two files beside
+    it, which may belong to a user that the application is not.
+    """
 
     def __init__(self, path: str) -> None:
-        if not Path(path).is_file() or not Path(path).stat().st_size:
-            raise NoTrail(f"there is no trail at {Path(path).absolute()}")
-        self._path = path
+        self._path = Path(path)
+        self._before = self._state()
+        if not self._before[1]:
+            raise NoTrail(f"there is no trail at {self._path.absolute()}")
+        log = self._path.with_name(f"{self._path.name}-wal")
+        self._alone = not log.exists() or not log.stat().st_size
+        uri = f"file:{quote(path)}?mode=ro{'&immutable=1' * self._alone}"
         with self._explained():
-            self._db = sqlite3.connect(
-                f"file:{quote(path)}?mode=ro", uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S
-            )
+            self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
         try:
             with self._explained():
                 self._check_schema()
@@ -134,6 +148,10 @@ class SqliteEvidence:
         rows = self._all("SELECT note FROM audit_checkpoints ORDER BY size DESC, length(note) DESC LIMIT 1")
         return rows[0][0] if rows else None
 
+    def disturbed(self) -> bool:
+        """Whether the file changed although nobody had it open when this began."""
+        return self._alone and self._state() != self._before
+
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
@@ -155,6 +173,14 @@ class SqliteEvidence:
         finally:
             self._db.text_factory = str
 
+    def _state(self) -> tuple[int, int]:
+        """When the file was changed last, and its size."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return 0, 0
+        return found.st_mtime_ns, found.st_size
+
     def _check_schema(self) -> None:
         if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit_schema'").fetchall():
             raise NoTrail(f"{self._path} holds no trail")
@@ -168,11 +194,9 @@ class SqliteEvidence:
             yield
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-                raise StoreUnavailable(f"{self._path} is locked for now: {error}") from error
-            if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or isinstance(error, sqlite3.OperationalError):
-                raise TrailDamaged(f"{self._path} cannot be read as it was written: {error}") from error
-            raise StoreError(f"{self._path} cannot be read: {error}") from error
+            if code in _PASSING:
+                raise StoreUnavailable(f"{self._path} cannot be read for now: {error}") from error
+            raise TrailDamaged(f"{self._path} cannot be read as it was written: {error}") from error
 
 
 def _row(row: tuple[Any, ...]) -> Row:
