@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Final, Literal
+from weakref import ref
 
 import msgspec
 
@@ -63,10 +64,10 @@ class Pipeline:
 class Run:
     """The suspended middlewares of one attempt."""
 
-    __slots__ = ("_context", "_large", "_offloads", "_stack", "call", "layers", "loop", "pipeline")
+    __slots__ = ("_call", "_context", "_large", "_offloads", "_stack", "layers", "loop", "pipeline")
 
     def __init__(self, pipeline: Pipeline, call: Call) -> None:
-        self.call = call
+        self._call = ref(call)  # the call holds its run: a strong reference would leave both to the cycle collector
         self.pipeline = pipeline
         self.layers = pipeline.layers
         self._context: Context = copy_context()
@@ -74,6 +75,13 @@ class Run:
         self._offloads = pipeline.has_offloading
         self._large: bool | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def call(self) -> Call:
+        """The call; it lives as long as anybody can ask, since the recorder holds those in flight."""
+        call = self._call()
+        assert call is not None  # noqa: S101  (as said)
+        return call
 
     def first_halves(self) -> None:
         """Run the first halves of a sync call.
