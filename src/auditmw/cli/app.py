@@ -24,9 +24,12 @@ COMMANDS: Final = (
     "prove",
     "keys",
     "export",
+    "dashboard",
     "gateway",
     "ship",
     "migrate",
+    "hold",
+    "erase",
     "doctor",
 )
 """Each is a module here that has a function of its name and `EXAMPLES`, in the order in which the help shows them."""

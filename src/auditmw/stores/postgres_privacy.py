@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
-from datetime import timedelta
 from typing import Any, Final, Self
 
 import asyncpg
@@ -61,12 +60,11 @@ _OLD_SNAPSHOTS: Final = """
     SELECT count(*) FROM pg_stat_activity
     WHERE pid <> pg_backend_pid() AND datname = current_database() AND age(backend_xmin) > age($1::text::xid)
 """
-_LEASE: Final = """
-    INSERT INTO audit_leases AS l (name, owner, expires) VALUES ($1, $2, clock_timestamp() + $3)
-    ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, expires = excluded.expires
-    WHERE l.owner = excluded.owner OR l.expires <= clock_timestamp()
-    RETURNING l.owner
-"""
+_LOCK: Final = int.from_bytes(b"privacy", "big")
+_ALWAYS: Final = ("audit_content", "audit_data_keys", "audit_settings", "audit_rollup_day", "audit_rollup_week")
+_PARENT: Final = "audit_entries"
+_STATISTICS: Final = "pg_statistic"
+"""Where the most common values of a column lie, after the last ANALYZE and before it."""
 _PAUSE_SECONDS: Final = 0.1
 _LOCK_MS: Final = 200
 """So long a partition that goes may hold up those who write."""
@@ -201,13 +199,14 @@ class PostgresPrivacy:
 
     async def _vacuum(self, deadline: float) -> list[str]:
         left = []
-        tables = [*sorted(self._touched), "audit_content", "audit_data_keys", "audit_settings", "pg_statistic"]
+        tables = [*sorted(self._touched), *_ALWAYS, _PARENT, _STATISTICS]
         for table in tables:
             timeout_ms = max(1000, int((deadline - time.monotonic()) * 1000))
             await self._db.execute(f"SET lock_timeout = {timeout_ms}")
             try:
-                await self._db.execute(f"VACUUM (FULL) {table}")
-                if table != "pg_statistic":
+                if table != _PARENT:
+                    await self._db.execute(f"VACUUM (FULL) {table}")
+                if table != _STATISTICS:
                     await self._db.execute(f"ANALYZE {table}")
             except (asyncpg.LockNotAvailableError, asyncpg.InsufficientPrivilegeError) as error:
                 left.append(f"{table} could not be vacuumed: {error}")
@@ -252,13 +251,13 @@ class PostgresPrivacy:
         """Remove a setting."""
         self._run(self._db.execute("DELETE FROM audit_settings WHERE name = $1", name))
 
-    def lease(self, name: str, owner: str, seconds: float) -> bool:
-        """Take a lease or keep it."""
-        return bool(self._all(_LEASE, name, owner, timedelta(seconds=seconds)))
+    def lock(self) -> bool:
+        """Take an advisory lock, which ends with the connection."""
+        return bool(self._all("SELECT pg_try_advisory_lock($1)", _LOCK)[0][0])
 
-    def release(self, name: str, owner: str) -> None:
-        """Give a lease back."""
-        self._run(self._db.execute("DELETE FROM audit_leases WHERE name = $1 AND owner = $2", name, owner))
+    def unlock(self) -> None:
+        """Give the lock back."""
+        self._all("SELECT pg_advisory_unlock($1)", _LOCK)
 
     def close(self) -> None:
         """Close the connection."""

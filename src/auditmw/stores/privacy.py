@@ -6,16 +6,20 @@ application. It alone removes anything that is stored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from auditmw.entry import FIELD_CLASSES
-from auditmw.errors import ConfigurationError
+from auditmw.errors import ConfigurationError, StoreUnavailable
 from auditmw.log.leaf import CLASSES
 from auditmw.stores import load
 from auditmw.stores.filters import Condition
 
+LOCK_SECONDS: Final = 5.0
+_PAUSE_SECONDS: Final = 0.05
 _STORES: Final[dict[str, tuple[str, str]]] = {
     "sqlite": ("sqlite_privacy", "SqlitePrivacy"),
     "postgresql": ("postgres_privacy", "PostgresPrivacy"),
@@ -113,11 +117,11 @@ class PrivacyStore(Protocol):
     def delete_setting(self, name: str) -> None:
         """Remove a setting."""
 
-    def lease(self, name: str, owner: str, seconds: float) -> bool:
-        """Take a lease or keep it: whether this owner has it now."""
+    def lock(self) -> bool:
+        """Become the one process that removes from this trail, until `unlock` or its death; False if another one is."""
 
-    def release(self, name: str, owner: str) -> None:
-        """Give a lease back."""
+    def unlock(self) -> None:
+        """Let another process remove."""
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -138,6 +142,24 @@ def open_privacy(url: str) -> PrivacyStore:
         )
     store: PrivacyStore = load(*_STORES[scheme]).from_url(url)
     return store
+
+
+@contextmanager
+def alone(store: PrivacyStore, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Remove alone; another process is waited for.
+
+    Raises:
+        StoreUnavailable: it goes on for longer.
+    """
+    deadline = time.monotonic() + seconds
+    while not store.lock():
+        if time.monotonic() >= deadline:
+            raise StoreUnavailable("another process erases or retains just now: try again when it is done")
+        time.sleep(_PAUSE_SECONDS)
+    try:
+        yield
+    finally:
+        store.unlock()
 
 
 def columns_of(classes: int) -> list[str]:

@@ -14,6 +14,7 @@ import msgspec
 
 from auditmw.canonical import canonical_json
 from auditmw.errors import ConfigurationError, SchemaMismatch
+from auditmw.journal.state import HeldFile, hold_if_free
 from auditmw.log.leaf import CONTENT
 from auditmw.stores import path_of
 from auditmw.stores.columns import COLUMNS, places_of
@@ -40,12 +41,7 @@ _CONTENT: Final = """
     FROM audit_content AS c LEFT JOIN audit_data_keys AS k ON k.key_id = c.key_id WHERE c.leaf_index = ?
 """
 _UNUSED_KEYS: Final = "DELETE FROM audit_data_keys WHERE key_id NOT IN (SELECT key_id FROM audit_content)"
-_LEASE: Final = """
-    INSERT INTO audit_leases (name, owner, expires_us) VALUES (?1, ?2, ?3)
-    ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, expires_us = excluded.expires_us
-    WHERE owner = excluded.owner OR expires_us <= ?4
-    RETURNING owner
-"""
+_LOCK: Final = "privacy.lock"
 _PAUSE_SECONDS: Final = 0.05
 
 
@@ -54,6 +50,7 @@ class SqlitePrivacy:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._lock: HeldFile | None = None
         if not Path(path).is_file():
             raise ConfigurationError(f"there is no trail at {Path(path).absolute()}: check --db or AUDITMW_DB")
         with explained(path):
@@ -191,16 +188,18 @@ class SqlitePrivacy:
         with self._transaction() as db:
             db.execute("DELETE FROM audit_settings WHERE name = ?", (name,))
 
-    def lease(self, name: str, owner: str, seconds: float) -> bool:
-        """Take a lease or keep it."""
-        now_us = time.time_ns() // 1000
-        with self._transaction() as db:
-            return bool(db.execute(_LEASE, (name, owner, now_us + int(seconds * 1e6), now_us)).fetchall())
+    def lock(self) -> bool:
+        """Lock a file beside the database."""
+        directory = Path(f"{self._path}.auditmw")
+        directory.mkdir(mode=0o700, exist_ok=True)
+        self._lock = hold_if_free(directory / _LOCK)
+        return self._lock is not None
 
-    def release(self, name: str, owner: str) -> None:
-        """Give a lease back."""
-        with self._transaction() as db:
-            db.execute("DELETE FROM audit_leases WHERE name = ? AND owner = ?", (name, owner))
+    def unlock(self) -> None:
+        """Let go of the file."""
+        if self._lock is not None:
+            self._lock.remove()
+            self._lock = None
 
     def close(self) -> None:
         """Close the connection."""

@@ -1,0 +1,72 @@
+"""`auditmw erase`: remove what is held of a person."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from auditmw.cli import text as texts
+from auditmw.cli.asking import confirm
+from auditmw.cli.opening import DatabaseOption, required
+from auditmw.cli.output import say
+from auditmw.privacy.control import ControlLog
+from auditmw.privacy.erasure import Erasure
+from auditmw.privacy.person import Person
+from auditmw.privacy.receipt import Receipt
+from auditmw.stores.privacy import open_privacy
+
+EXAMPLES: Final = (
+    "auditmw erase --user alice",
+    "auditmw erase --subject patient-17 --tenant acme --receipt receipt.txt --yes",
+)
+
+
+def erase(
+    user: Annotated[str | None, typer.Option("--user", help="Whose calls.")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", help="Whom the calls are about.")] = None,
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", help="In which tenant; needed where the id occurs in several.")
+    ] = None,
+    db: DatabaseOption = None,
+    actor: Annotated[str | None, typer.Option("--actor", help="Who does this, for the record.")] = None,
+    wait: Annotated[float, typer.Option("--wait", help="Seconds to wait for running processes.")] = 30.0,
+    receipt: Annotated[Path | None, typer.Option("--receipt", help="Write the signed receipt to this file.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> int:
+    """Erase a person: values and salts go in every copy, and every proof still holds.
+
+    Exit code 0 when all is erased, 2 when a floor, a hold or a running process keeps something, 3 for an unknown
+    person. What is kept goes by itself when the hold is released, or when `auditmw retain` runs after the floor.
+    """
+    person = Person.of(user, subject, tenant)
+    url = required(db)
+    confirm(f"Erase {user or subject} for good?", yes=yes)
+    store = open_privacy(url)
+    try:
+        with ControlLog(url, actor=actor) as log:
+            done = Erasure(log, store, wait_seconds=wait).run(person)
+            text = done.to_text(log.signer)
+    finally:
+        store.close()
+    _show(done)
+    if receipt is not None:
+        receipt.write_text(text, "utf-8")
+        say(f"receipt: {receipt}")
+    else:
+        sys.stdout.write(text)
+    return done.exit_code
+
+
+def _show(done: Receipt) -> None:
+    counts = ", ".join(f"{name} of {count}" for name, count in done.classes.items()) or "nothing"
+    say(f"{done.answer.replace('_', ' ')}: removed {counts}")
+    for reason in done.kept:
+        say(f"kept: {texts.printable(reason)}")
+    if done.answer != "not_found":
+        for place in done.left_behind:
+            say(f"not reached: {place}")
+        for export in done.exports:
+            say(f"handed out before: {texts.printable(export)}")

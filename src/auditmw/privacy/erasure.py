@@ -1,0 +1,267 @@
+"""Erasure of a person: declared in the log, then carried out in every copy, and answered truthfully.
+
+What was asked for is kept as a setting of the trail until it is done, so that a run which was killed, or which a hold
+or a floor stood in the way of, is finished by the next one. Every step does no harm when it is done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
+from typing import Any, Final
+from uuid import uuid4
+
+import msgspec
+
+from auditmw.entry import to_datetime, to_rfc3339
+from auditmw.log.findings import runs
+from auditmw.log.leaf import CLASSES, STORED_FIELDS, erase, present
+from auditmw.privacy.control import ControlLog
+from auditmw.privacy.holds import Hold, holds_of, is_held
+from auditmw.privacy.journals import erase_set_aside, is_set_aside, wait_for_journals
+from auditmw.privacy.person import Person, require_one_tenant
+from auditmw.privacy.policy import SETTING, policy_of
+from auditmw.privacy.receipt import Answer, Receipt
+from auditmw.privacy.retention import ClassRules, decide
+from auditmw.privacy.runs import Run, declared, total, without
+from auditmw.stores.privacy import DeclaredEntry, ErasedRow, KeptRow, PrivacyStore, alone
+
+PREFIX: Final = "erasure/"
+EXPORTS: Final = "export/"
+_SCRUB: Final = "unscrubbed"
+"""Set while something that was removed may still lie in the store's files."""
+_PAGE: Final = 2000
+_MOST_RUNS: Final = 2000
+_MOST_PASSES: Final = 10
+_KIND: Final = STORED_FIELDS.index("kind")
+_STORED_AT: Final = STORED_FIELDS.index("stored_at_us")
+_METADATA: Final = next(c.bit for c in CLASSES if c.name == "metadata")
+
+
+class Request(msgspec.Struct, kw_only=True):
+    """What was asked for and is not done yet; the only place that names the person, and it goes in the end."""
+
+    id: str
+    person: Person
+    requested_at_us: int
+    set_aside: int = 0
+    answer: Answer | None = None
+
+
+class Erasure:
+    """Carries erasures out, one process at a time.
+
+    `wait_seconds` is how long journals of running processes and readers of the database are waited for; `on_step` is
+    told what is about to be done.
+    """
+
+    def __init__(
+        self,
+        log: ControlLog,
+        store: PrivacyStore,
+        *,
+        wait_seconds: float = 30.0,
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._log = log
+        self._store = store
+        self._wait_seconds = wait_seconds
+        self._step = on_step
+
+    def run(self, person: Person) -> Receipt:
+        """Erase a person.
+
+        Raises:
+            ConfigurationError: the id occurs in several tenants.
+            StoreUnavailable: another process erases or retains just now.
+        """
+        with alone(self._store):
+            require_one_tenant(self._store, person)
+            self._log.recover()
+            request = self._request(person)
+            if request is None:
+                return self._receipt(Request(id="", person=person, requested_at_us=self._now_us()), "not_found", [])
+            return self._carry_out(request)
+
+    def resume(self) -> list[Receipt]:
+        """Go on with all that was begun, deferred or partly done; whoever holds the lock may call this."""
+        self._scrub_rest()
+        requests = self._store.settings(PREFIX).values()
+        return [self._carry_out(msgspec.convert(data, Request)) for data in requests]
+
+    def _request(self, person: Person) -> Request | None:
+        """The request about this person, begun already or made now; None where nobody has heard of them."""
+        for data in self._store.settings(PREFIX).values():
+            request = msgspec.convert(data, Request)
+            if request.person == person:
+                return request
+        size = self._store.head()[1]
+        known = self._store.rows(person.conditions(), 0, size, 1) or is_set_aside(self._log.journal_dir, person)
+        if not known and not wait_for_journals(self._log.journal_dir, person, 0):
+            return None
+        return Request(id=uuid4().hex, person=person, requested_at_us=self._now_us())
+
+    def _carry_out(self, request: Request) -> Receipt:
+        self._step("request")
+        self._save(request)
+        kept = self._wait(request.person)
+        before = self._declarations(request)
+        answer: Answer = "erased"
+        for number in range(_MOST_PASSES):
+            found, held, floors = self._pass(request)
+            if number == 0:
+                self._step("set aside")
+                request.set_aside += erase_set_aside(self._log.journal_dir, request.person)
+                self._save(request)
+            if not found:
+                break
+        else:
+            kept.append("new entries came as fast as old ones went")
+        if request.person.user_id is not None:
+            self._step("rollups")
+            self._log.forget_user(request.person.user_id, request.person.tenant)
+        kept += [f"the floor [{rule}] keeps it" for rule in sorted(floors)]
+        kept += [f"a legal hold keeps {held} entries"] if held else []
+        if self._declarations(request) != before or self._store.settings(_SCRUB):
+            self._step("scrub")
+            kept += self._scrub()
+        if kept:
+            answer = "deferred" if held else "partly"
+        return self._finish(request, answer, kept)
+
+    def _wait(self, person: Person) -> list[str]:
+        self._step("journals")
+        remaining = wait_for_journals(self._log.journal_dir, person, self._wait_seconds)
+        self._log.recover()
+        return [f"the journals of {remaining} running processes still hold entries"] if remaining else []
+
+    def _pass(self, request: Request) -> tuple[int, int, set[str]]:
+        """Erase what may go now; returns how many entries lost something, how many are held, and the floors met."""
+        policy = policy_of(self._store.settings(SETTING))
+        rules: Mapping[str, ClassRules] = {} if policy is None else policy.rules()
+        holds, today = holds_of(self._store), to_datetime(self._now_us()).date()
+        found = held = first = 0
+        floors: set[str] = set()
+        size = self._store.head()[1]
+        while rows := self._store.rows(request.person.conditions(), first, size, _PAGE):
+            first = rows[-1].leaf_index + 1
+            going, kept = _sort(rows, rules, holds, today, floors)
+            held += kept
+            for classes, group in going.items():
+                found += len(group)
+                self._erase(request, classes, group)
+        return found, held, floors
+
+    def _erase(self, request: Request, classes: int, rows: list[KeptRow]) -> None:
+        names = [c.name for c in CLASSES if c.bit & classes]
+        said = self._declarations(request)
+        leaves = list(runs(row.leaf_index for row in rows))
+        open_runs = sorted({run for name in names for run in without(leaves, declared(said, name))})
+        for some in _portions(_merged(open_runs), _MOST_RUNS):
+            self._step("declare")
+            self._log.declare("erase", erasure=request.id, classes=names, leaves=[list(run) for run in some])
+        self._step("erase")
+        self._store.set_setting(_SCRUB, True)
+        self._store.erase([ErasedRow(row, *erase(row.values, row.salts, row.erased, classes)) for row in rows], classes)
+
+    def _finish(self, request: Request, answer: Answer, kept: list[str]) -> Receipt:
+        receipt = self._receipt(request, answer, kept)
+        if request.answer != answer:
+            self._step("answer")
+            self._log.declare(
+                "erasure",
+                erasure=request.id,
+                answer=answer,
+                entries=receipt.classes,
+                kept=kept,
+                set_aside=request.set_aside,
+            )
+            request.answer = answer
+            self._save(request)
+        if answer == "erased":
+            self._step("forget")
+            self._store.set_setting(_SCRUB, True)
+            self._store.delete_setting(PREFIX + request.id)
+            self._scrub_rest()
+        return receipt
+
+    def _scrub_rest(self) -> None:
+        if self._store.settings(_SCRUB):
+            self._step("scrub rest")
+            self._scrub()
+
+    def _scrub(self) -> list[str]:
+        problems = self._store.scrub(self._wait_seconds)
+        if not problems:
+            self._store.delete_setting(_SCRUB)
+        return problems
+
+    def _save(self, request: Request) -> None:
+        self._store.set_setting(PREFIX + request.id, msgspec.to_builtins(request))
+
+    def _declarations(self, request: Request) -> list[DeclaredEntry]:
+        return [one for one in self._store.controls("erase") if one.metadata.get("erasure") == request.id]
+
+    def _receipt(self, request: Request, answer: Answer, kept: list[str]) -> Receipt:
+        said = self._declarations(request)
+        counts = {c.name: total(declared(said, c.name)) for c in CLASSES}
+        return Receipt(
+            erasure=request.id,
+            trail=self._store.head()[0],
+            answer=answer,
+            requested_at=to_rfc3339(request.requested_at_us),
+            answered_at=to_rfc3339(self._now_us()),
+            classes={name: count for name, count in counts.items() if count},
+            declared_by=[one.leaf_index for one in said],
+            set_aside=request.set_aside,
+            kept=kept,
+            left_behind=[*self._store.left_behind(), "journals on other hosts, until their processes have sent them"],
+            exports=[_export(data) for data in self._store.settings(EXPORTS).values()],
+        )
+
+    def _now_us(self) -> int:
+        return self._log.clock.now_us()
+
+
+def _sort(
+    rows: Iterable[KeptRow], rules: Mapping[str, ClassRules], holds: list[Hold], today: date, floors: set[str]
+) -> tuple[dict[int, list[KeptRow]], int]:
+    """The entries by the classes that they lose, and how many are held; floors that keep something are added."""
+    going: dict[int, list[KeptRow]] = {}
+    held = 0
+    for row in rows:
+        if is_held(holds, row):
+            held += 1
+            continue
+        classes = present(row.values, row.salts, row.erased)
+        if row.values[_KIND] == "control":  # what the log says of itself is no one's
+            classes &= ~_METADATA
+        stored = to_datetime(row.values[_STORED_AT]).date()
+        for c in CLASSES:
+            decision = decide(rules.get(c.name, ClassRules()), stored, today, erasure=True)
+            if classes & c.bit and not decision.removed:
+                classes &= ~c.bit
+                floors.add(str(decision.rule))
+        if classes:
+            going.setdefault(classes, []).append(row)
+    return going, held
+
+
+def _merged(found: list[Run]) -> list[Run]:
+    """Runs in order, with those that overlap or touch as one."""
+    merged: list[Run] = []
+    for first, last in found:
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return merged
+
+
+def _portions(found: list[Run], size: int) -> Iterator[list[Run]]:
+    for start in range(0, len(found), size):
+        yield found[start : start + size]
+
+
+def _export(data: Any) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in data.items()) if isinstance(data, dict) else str(data)

@@ -1,0 +1,42 @@
+"""Runs of leaf indexes, `(first, last)` each, in order and apart: how a declaration says which entries it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from auditmw.stores.privacy import DeclaredEntry
+
+Run = tuple[int, int]
+
+
+def without(runs: Iterable[Run], taken: Iterable[Run]) -> Iterator[Run]:
+    """What of `runs` no run of `taken` covers."""
+    covers = sorted(taken)
+    for first, last in runs:
+        at = first
+        for cover_first, cover_last in covers:
+            if cover_last < at:
+                continue
+            if cover_first > last:
+                break
+            if cover_first > at:
+                yield at, cover_first - 1
+            at = cover_last + 1
+        if at <= last:
+            yield at, last
+
+
+def declared(entries: Sequence[DeclaredEntry], field_class: str) -> list[Run]:
+    """The leaves whose values of a class these entries have declared gone."""
+    found: list[Run] = []
+    for entry in entries:
+        leaves: list[Any] = entry.metadata.get("leaves") or []
+        if field_class in (entry.metadata.get("classes") or []):
+            found += [(run[0], run[1]) for run in leaves]
+    return found
+
+
+def total(runs: Iterable[Run]) -> int:
+    """How many leaves they hold."""
+    return sum(last - first + 1 for first, last in runs)

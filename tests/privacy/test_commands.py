@@ -1,0 +1,99 @@
+"""The privacy commands: exit codes, what they say, and what they refuse."""
+
+import json
+
+import pytest
+
+from auditmw import AuditTrail
+from auditmw.cli.app import run
+
+
+@pytest.fixture
+def auditmw(capsys):
+    """Runs a command in this process; gives its exit code, its results, what it said."""
+
+    def command(*arguments):
+        capsys.readouterr()
+        code = run(list(arguments))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return command
+
+
+@pytest.fixture
+def db(tmp_path, monkeypatch):
+    """The trail that commands find: two calls of alice, one of bob."""
+    url = f"sqlite:///{tmp_path}/audit.db"
+    monkeypatch.setenv("AUDITMW_DB", url)
+    with AuditTrail(url) as trail:
+        for user in ("alice", "bob", "alice"):
+            with trail.call(action="ask", model="m", user_id=user, session_id=f"{user}-1"):
+                pass
+    return url
+
+
+def users(url):
+    with AuditTrail(url) as trail:
+        return [entry.user_id for entry in trail.sync.query()]
+
+
+def test_erase_says_what_it_did_and_gives_a_receipt(auditmw, db, tmp_path):
+    code, out, err = auditmw("erase", "--user", "alice", "--yes", "--receipt", str(tmp_path / "receipt.txt"))
+    assert (code, out) == (0, "")
+    assert "erased: removed who of 2" in err
+    assert "not reached: copies and backups" in err
+    assert users(db) == [None, "bob", None]
+    text = (tmp_path / "receipt.txt").read_text()
+    assert json.loads(text.splitlines()[1])["answer"] == "erased"
+    assert auditmw("verify")[0] == 2
+
+
+def test_erase_answers_an_unknown_person_with_three(auditmw, db):
+    code, _, err = auditmw("erase", "--user", "nobody", "--yes")
+    assert (code, err) == (3, "not found: removed nothing\n")
+
+
+def test_erase_asks_and_does_nothing_where_nobody_can_answer(auditmw, db):
+    code, _, err = auditmw("erase", "--user", "alice")
+    assert code == 3
+    assert "give --yes" in err
+    assert users(db) == ["alice", "bob", "alice"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--user", "a", "--subject", "b"), ("--user", "")])
+def test_erase_needs_exactly_one_person(auditmw, db, arguments):
+    code, _, err = auditmw("erase", *arguments, "--yes")
+    assert code == 3
+    assert "who is meant" in err
+
+
+def test_a_trail_without_a_database_has_no_privacy_side(auditmw, tmp_path):
+    code, _, err = auditmw("erase", "--user", "a", "--yes", "--db", f"jsonl:///{tmp_path}/x")
+    assert code == 3
+    assert "need a database" in err
+    assert auditmw("erase", "--user", "a", "--yes", "--db", f"sqlite:///{tmp_path}/none.db")[0] == 3
+
+
+def test_a_hold_defers_an_erasure_until_it_is_released(auditmw, db):
+    code, _, err = auditmw("hold", "add", "--user", "alice", "--reason", "claim 4711")
+    assert code == 0
+    hold_id = err.split()[1]
+    assert "keeps 2 entries" in err
+    _, out, _ = auditmw("hold", "list", "--format", "json")
+    assert json.loads(out) == {"id": hold_id, "reason": "claim 4711", "scope": "user alice", "entries": 2}
+    assert "claim 4711" in auditmw("hold", "list")[1]
+    code, _, err = auditmw("erase", "--user", "alice", "--yes")
+    assert code == 2
+    assert "kept: a legal hold keeps" in err
+    code, _, err = auditmw("hold", "release", hold_id)
+    assert code == 0
+    assert ": erased" in err
+    assert users(db) == [None, "bob", None]
+    assert auditmw("hold", "list")[2] == "no hold is in force\n"
+
+
+def test_hold_says_what_it_needs(auditmw, db):
+    assert "why?" in auditmw("hold", "add", "--user", "alice")[2]
+    assert "which hold?" in auditmw("hold", "release")[2]
+    assert auditmw("hold", "release", "nothing")[0] == 3

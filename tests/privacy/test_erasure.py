@@ -1,0 +1,284 @@
+"""Erasure: what goes, what stays, and what is answered."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec import structs
+
+from auditmw.errors import ConfigurationError
+from auditmw.journal import Journal
+from auditmw.log.keys import Ed25519Signer
+from auditmw.log.note import Note
+from auditmw.privacy.erasure import Erasure
+from auditmw.privacy.holds import add_hold, release_hold
+from auditmw.privacy.person import Person
+from auditmw.privacy.policy import read_policy
+from auditmw.sealing import encode, id_bytes
+
+ALICE = Person(user_id="alice")
+
+
+@pytest.fixture
+def erase(log, privacy):
+    def erase(person=ALICE, wait_seconds=0.5, **options):
+        return Erasure(log, privacy, wait_seconds=wait_seconds, **options).run(person)
+
+    return erase
+
+
+def test_what_is_held_of_a_person_goes_and_everything_else_stays(trail, make_entry, erase):
+    trail.append("w", [make_entry(n, user_id="alice" if n % 3 else "bob") for n in range(30)])
+    others = trail.entries(user_id="bob")
+    assert trail.verify().verdict == "self-consistent"
+    receipt = erase()
+    assert (receipt.answer, receipt.exit_code) == ("erased", 0)
+    assert receipt.classes == {"who": 20, "digests": 20, "error": 20, "metadata": 20}
+    assert trail.entries(user_id="alice") == []
+    assert trail.entries(user_id="bob") == others
+    gone = [entry for entry in trail.entries() if entry.user_id is None]
+    assert [entry.input_tokens for entry in gone] == [n for n in range(30) if n % 3]
+    assert {(e.session_id, e.input_hash, e.error_message, e.metadata) for e in gone} == {(None, None, None, None)}
+    report = trail.verify()
+    assert report.verdict == "self-consistent"
+    assert {(e.field_class, e.entries, e.action) for e in report.complete.erased} == {
+        (name, 20, "erase") for name in ("who", "digests", "error", "metadata")
+    }
+
+
+def test_the_receipt_is_signed_and_says_nothing_of_the_person(trail, make_entry, erase):
+    trail.append("w", [make_entry(n) for n in range(3)])
+    signer = Ed25519Signer.generate("auditmw/test")
+    note = Note.from_text(erase().to_text(signer))
+    assert note.verify([signer.verifier])
+    assert "alice" not in note.text
+    receipt = msgspec.json.decode(note.text.partition("\n")[2])
+    assert (receipt["answer"], receipt["classes"]["who"], receipt["kept"]) == ("erased", 3, [])
+    assert receipt["left_behind"]
+
+
+def test_nobody_knows_an_unknown_person_and_nothing_is_written(trail, make_entry, erase):
+    trail.append("w", [make_entry(1)])
+    receipt = erase(Person(user_id="nobody"))
+    assert (receipt.answer, receipt.exit_code) == ("not_found", 3)
+    assert trail.controls("erase") == []
+    assert trail.controls("erasure") == []
+
+
+def test_a_person_who_was_erased_is_unknown_afterwards(trail, make_entry, erase, privacy):
+    trail.append("w", [make_entry(1)])
+    assert erase().answer == "erased"
+    assert erase().answer == "not_found"
+    assert privacy.settings("erasure/") == {}
+
+
+def test_a_subject_goes_with_all_entries_about_them_whoever_made_them(trail, make_entry, erase):
+    trail.append("w", [make_entry(n, user_id=f"doctor-{n}", subject="patient" if n < 3 else None) for n in range(5)])
+    assert erase(Person(subject="patient")).classes["who"] == 3
+    assert [entry.user_id for entry in trail.entries()] == [None, None, None, "doctor-3", "doctor-4"]
+
+
+def test_an_id_in_several_tenants_needs_the_tenant(trail, make_entry, erase):
+    trail.append("w", [make_entry(n, tenant=tenant) for n, tenant in enumerate(["acme", "acme", "other"])])
+    with pytest.raises(ConfigurationError, match="--tenant"):
+        erase()
+    assert erase(Person(user_id="alice", tenant="acme")).classes["who"] == 2
+    assert [entry.user_id for entry in trail.entries()] == [None, None, "alice"]
+
+
+def test_a_floor_keeps_what_it_covers_and_is_named(trail, make_entry, erase, privacy):
+    trail.append("w", [make_entry(n) for n in range(3)])
+    privacy.set_setting("policy", read_policy("hipaa").to_data())
+    receipt = erase()
+    assert (receipt.answer, receipt.exit_code, receipt.classes) == ("partly", 2, {})
+    assert "the floor [hipaa: who kept at least 6 years] keeps it" in receipt.kept
+    assert len(trail.entries(user_id="alice")) == 3
+    assert [entry.metadata["answer"] for entry in trail.controls("erasure")] == ["partly"]
+
+
+def test_a_hold_defers_and_its_release_lets_the_erasure_go_on(trail, make_entry, erase, privacy, log):
+    trail.append("w", [make_entry(n, session_id="s1" if n == 0 else "s2") for n in range(3)])
+    hold = add_hold(log, privacy, "a claim", session_id="s1")
+    receipt = erase()
+    assert (receipt.answer, receipt.exit_code, receipt.classes["who"]) == ("deferred", 2, 2)
+    assert receipt.kept == ["a legal hold keeps 1 entries"]
+    assert [entry.user_id for entry in trail.entries()] == ["alice", None, None]
+    release_hold(log, privacy, hold.id)
+    (receipt,) = Erasure(log, privacy).resume()
+    assert (receipt.answer, receipt.classes["who"]) == ("erased", 3)
+    assert trail.entries(user_id="alice") == []
+    assert trail.verify().verdict == "self-consistent"
+
+
+def test_what_the_log_says_of_an_erasure_is_never_erased_with_a_person(trail, make_entry, erase, log):
+    log.declare("read", subject="alice", purpose="support", count=1)
+    assert erase(Person(subject="alice")).classes == {"who": 1}
+    (read,) = trail.controls("read")
+    assert (read.subject, read.metadata) == (None, {"purpose": "support", "count": 1})
+
+
+def test_a_running_process_that_holds_entries_makes_it_partly(trail, make_entry, erase, log, privacy):
+    entry, payload = encode(make_entry(7, request_id="0" * 32))
+    journal = Journal(log.journal_dir)
+    journal.append_sealed(1, id_bytes(entry.request_id), payload)
+    receipt = erase(wait_seconds=0.2)
+    assert (receipt.answer, receipt.kept) == ("partly", ["the journals of 1 running processes still hold entries"])
+    trail.append(journal.writer_id.hex(), [entry])
+    journal.acknowledge(1)
+    (receipt,) = Erasure(log, privacy).resume()
+    assert receipt.answer == "erased"
+    assert trail.entries(user_id="alice") == []
+    journal.close()
+
+
+def test_what_a_dead_process_left_is_stored_first_and_goes_then(trail, make_entry, erase, log):
+    entry, payload = encode(make_entry(7, request_id="0" * 32, kind="function"))
+    journal = Journal(log.journal_dir)
+    journal.append_sealed(1, id_bytes(entry.request_id), payload)
+    journal.close()
+    assert erase().answer == "erased"
+    assert [one.user_id for one in trail.entries()] == [None]
+    assert not list(log.journal_dir.glob("*.journal"))
+
+
+def test_entries_that_were_set_aside_are_overwritten_in_place(trail, make_entry, erase, log):
+    log.journal_dir.mkdir(parents=True, exist_ok=True)
+    path = log.journal_dir / "set_aside.jsonl"
+    lines = [
+        msgspec.json.encode({"error": "e", "entry": list(structs.astuple(make_entry(n, user_id=user)))})
+        for n, user in enumerate(["alice", "bob", "alice"])
+    ]
+    path.write_bytes(b"\n".join([*lines, b"no json", b""]))
+    length = path.stat().st_size
+    receipt = erase()
+    assert (receipt.answer, receipt.set_aside) == ("erased", 2)
+    content = path.read_bytes()
+    assert (len(content), content.count(b"alice"), content.count(b"bob")) == (length, 0, 1)
+    assert content.splitlines()[1] == lines[1]
+    assert erase().answer == "not_found"
+
+
+def test_rollups_forget_the_name_and_keep_the_sums(trail, make_entry, erase):
+    trail.append("w", [make_entry(n, cost_nano=5) for n in range(3)])
+    trail.roll()
+    assert trail.rolled() == [("alice", 3)]
+    assert erase().answer == "erased"
+    assert trail.rolled() == [("", 3)]
+
+
+# --- byte search -----------------------------------------------------------------------------------------------------
+
+CANARY = "zq7-canary"
+
+
+def files_of(trail, postgres_query):
+    """All files in which the trail lies: SQLite's and the journals', or PostgreSQL's tables."""
+    if trail.url.startswith("sqlite"):
+        folder = Path(trail.url.removeprefix("sqlite:///")).parent
+    else:
+        postgres_query(trail.url, "CHECKPOINT")
+        ((oid,),) = postgres_query(trail.url, "SELECT oid FROM pg_database WHERE datname = current_database()")
+        ((data,),) = postgres_query(trail.url, "SHOW data_directory")
+        folder = Path(data) / "base" / str(oid)
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def hits(trail, postgres_query, needle):
+    return sum(path.read_bytes().count(needle.encode()) for path in files_of(trail, postgres_query))
+
+
+def test_no_byte_of_a_person_is_left_in_any_file(trail, make_entry, erase, postgres_query):
+    calls = int(os.environ.get("AUDITMW_ERASURE_CALLS", "1000"))
+    entries = [
+        make_entry(
+            n,
+            user_id=CANARY if n % 2 else "bob",
+            subject=f"{CANARY}-s" if n % 2 else None,
+            session_id=f"{CANARY}-{n}" if n % 2 else "bobs",
+            client_ip_hash=f"{CANARY}-ip" if n % 2 else None,
+            error_message=f"{CANARY} {n} " * 40 if n % 2 else "bobs",
+            metadata={"note": f"{CANARY} {n}" * (n % 200)} if n % 2 else {"note": "bobs"},
+            input_hash=f"{CANARY}{n}" if n % 2 else "bobs",
+        )
+        for n in range(2 * calls)
+    ]
+    trail.append("w", entries)
+    if trail.url.startswith("postgres"):
+        postgres_query(trail.url, "ANALYZE")
+    bobs = trail.entries(user_id="bob")
+    assert hits(trail, postgres_query, CANARY) > calls
+    before = trail.verify()
+    receipt = erase(Person(user_id=CANARY), wait_seconds=20)
+    assert (receipt.answer, receipt.kept) == ("erased", [])
+    assert hits(trail, postgres_query, CANARY) == 0
+    assert trail.entries(user_id="bob") == bobs
+    after = trail.verify()
+    assert (before.verdict, after.verdict) == ("self-consistent", "self-consistent")
+    assert {e.field_class: e.entries for e in after.complete.erased} == dict.fromkeys(
+        ("who", "digests", "error", "metadata"), calls
+    )
+
+
+# --- killed between any two steps -------------------------------------------------------------------------------------
+
+KILLED = """
+import os, signal, sys
+from auditmw.privacy.control import ControlLog
+from auditmw.privacy.erasure import Erasure
+from auditmw.privacy.person import Person
+from auditmw.stores.privacy import open_privacy
+
+left = int(sys.argv[2])
+def step(name):
+    global left
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left -= 1
+store = open_privacy(sys.argv[1])
+with ControlLog(sys.argv[1]) as log:
+    receipt = Erasure(log, store, wait_seconds=5, on_step=step).run(Person(user_id="alice"))
+print(receipt.answer)
+"""
+
+
+def test_an_erasure_killed_between_any_two_steps_is_finished_once_by_the_next(trail, make_entry, erase, privacy, log):
+    killed = 0
+    for number in range(30):
+        first = number * 10
+        entries = [make_entry(first + n, user_id="alice" if n % 2 else "bob") for n in range(10)]
+        trail.append(f"w{number}", entries)
+        done = subprocess.run([sys.executable, "-c", KILLED, trail.url, str(number)], capture_output=True, text=True)
+        if done.returncode == 0:
+            break
+        killed += 1
+        assert done.returncode == -9, done.stderr
+        answers = {erase().answer} | {receipt.answer for receipt in Erasure(log, privacy).resume()}
+        assert answers <= {"erased", "not_found"}
+        assert trail.entries(user_id="alice") == []
+        assert privacy.settings("erasure/") == {}
+        assert privacy.settings("unscrubbed") == {}
+    assert killed >= 7
+    report = trail.verify()
+    assert (report.verdict, report.findings) == ("self-consistent", [])
+    declared = [tuple(run) for entry in trail.controls("erase") for run in entry.metadata["leaves"]]
+    assert len(declared) == len(set(declared)) == 5 * (killed + 1)
+    answers = [entry.metadata["erasure"] for entry in trail.controls("erasure")]
+    assert len(answers) == len(set(answers)) == killed + 1
+
+
+def test_sqlite_is_asked_for_its_log_again_while_a_reader_holds_it(trail, make_entry, erase):
+    if not trail.url.startswith("sqlite"):
+        pytest.skip("PostgreSQL has no such log")
+    trail.append("w", [make_entry(1)])
+    reader = sqlite3.connect(trail.url.removeprefix("sqlite:///"), isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM audit_entries").fetchall()
+    receipt = erase(wait_seconds=0.2)
+    assert receipt.answer == "partly"
+    assert "a reader holds the write-ahead log" in receipt.kept[0]
+    reader.close()
+    assert erase().answer == "erased"
