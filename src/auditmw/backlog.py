@@ -32,7 +32,7 @@ class Backlog:
         self.lost = 0
         self._writer = writer
         self._lock = lock
-        self._held: deque[tuple[int, AuditEntry, int]] = deque()
+        self._held: deque[tuple[int, bytes, int | None]] = deque()
         self._taken = 0
         self._taken_since_us: int | None = None
         self._records: Iterator[Record] | None = None
@@ -44,11 +44,14 @@ class Backlog:
         """How many entries are in memory."""
         return len(self._held)
 
-    def add(self, seq: int, entry: AuditEntry, size: int, *, journalled: bool) -> None:
-        """Put an entry, whose payload has `size` bytes, at the end; without a place in the journal it is kept here."""
+    def add(self, seq: int, payload: bytes, logged_at_us: int | None, *, journalled: bool) -> None:
+        """Put an entry's payload at the end; without a place in the journal it is kept here in any case.
+
+        The payload and not the entry: it is a third of the size, and the call's own objects are free again at once.
+        """
         if not journalled or len(self._held) < MEMORY_ENTRIES:
-            self._held.append((seq, entry, size))
-            self.bytes += size
+            self._held.append((seq, payload, logged_at_us))
+            self.bytes += len(payload)
 
     def take(self, limit: int, read_back: Callable[[int], Iterator[Record]], now_us: int) -> list[AuditEntry]:
         """The next entries by consecutive numbers, at most `limit`; none when nothing waits.
@@ -56,8 +59,10 @@ class Backlog:
         `read_back` gives the journal's sealed records after a number. Its errors are raised, and nothing is taken then.
         """
         with self._lock:
-            entries = self._from_memory(limit)
+            payloads = self._from_memory(limit)
             until = self._held[0][0] - 1 if self._held else self.last_seq
+        first = self._taken + 1
+        entries = [numbered(decode(payload), self._writer, first + place) for place, payload in enumerate(payloads)]
         if not entries and self._taken < until:
             entries = self._from_journal(min(limit, until - self._taken), until, read_back, now_us)
         if entries:
@@ -65,13 +70,13 @@ class Backlog:
             self._taken_since_us = entries[0].logged_at_us
         return entries
 
-    def _from_memory(self, limit: int) -> list[AuditEntry]:
-        entries: list[AuditEntry] = []
-        while self._held and len(entries) < limit and self._held[0][0] == self._taken + len(entries) + 1:
-            seq, entry, size = self._held.popleft()
-            self.bytes -= size
-            entries.append(numbered(entry, self._writer, seq))
-        return entries
+    def _from_memory(self, limit: int) -> list[bytes]:
+        payloads: list[bytes] = []
+        while self._held and len(payloads) < limit and self._held[0][0] == self._taken + len(payloads) + 1:
+            _, payload, _ = self._held.popleft()
+            self.bytes -= len(payload)
+            payloads.append(payload)
+        return payloads
 
     def _from_journal(
         self, count: int, until: int, read_back: Callable[[int], Iterator[Record]], now_us: int
@@ -136,4 +141,4 @@ class Backlog:
         with self._lock:
             if self._taken_since_us is not None or not self._held:
                 return self._taken_since_us
-            return self._held[0][1].logged_at_us
+            return self._held[0][2]

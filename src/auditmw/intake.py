@@ -219,7 +219,7 @@ class Intake:
             seq = self._backlog.last_seq = self._backlog.last_seq + 1  # first: an interrupt must not give it twice
             position = self._append(seq, entry, payload)
             if not self._external:
-                self._backlog.add(seq, entry, len(payload), journalled=position is not None)
+                self._backlog.add(seq, payload, entry.logged_at_us, journalled=position is not None)
         if call is not None:
             call.position = seq if self._durability == "store" else position
         if self._external and position is None and call is not None:

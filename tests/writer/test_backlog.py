@@ -1,0 +1,138 @@
+"""What waits for the store: in memory what fits, the rest read back from the journal, and what is nowhere is lost."""
+
+from threading import Lock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditmw import backlog as backlog_module
+from auditmw.backlog import Backlog
+from auditmw.entry import AuditEntry
+from auditmw.errors import JournalError
+from auditmw.journal import SEALED, Record
+from auditmw.sealing import encode, id_bytes
+
+IDS = [f"00000000-0000-7000-8000-{number:012d}" for number in range(200)]
+
+
+def entry(seq):
+    return AuditEntry(IDS[seq], seq, logged_at_us=seq)
+
+
+def nothing(_):
+    return iter(())
+
+
+class Journal:
+    """Sealed records by number, as the journal gives them back."""
+
+    def __init__(self):
+        self.records = {}
+
+    def add(self, seq):
+        self.records[seq] = Record(SEALED, seq, id_bytes(IDS[seq]), encode(entry(seq))[1])
+
+    def read(self, after):
+        found = [record for seq, record in sorted(self.records.items()) if seq > after]  # as it is now
+        return iter(found)
+
+
+def add(backlog, *, journal=None, held=True):
+    seq = backlog.last_seq = backlog.last_seq + 1
+    if journal is not None:
+        journal.add(seq)
+    if held:
+        backlog.add(seq, encode(entry(seq))[1], seq, journalled=journal is not None)
+
+
+def taken(backlog, limit, journal):
+    return [(e.seq, e.action or e.request_id) for e in backlog.take(limit, journal.read, 7)]
+
+
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.just("add"), st.sampled_from(["journalled", "memory only", "interrupted", "nowhere"])),
+            st.tuples(st.just("take"), st.integers(1, 9)),
+            st.tuples(st.just("store"), st.none()),
+        ),
+        max_size=60,
+    ),
+    most=st.integers(0, 6),
+)
+def test_every_number_comes_once_and_in_order_as_its_entry_or_as_lost(steps, most):
+    backlog, journal, lost, got = Backlog("w", Lock()), Journal(), set(), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backlog_module, "MEMORY_ENTRIES", most)
+        for step, what in [*steps, ("take", 100), ("take", 100), ("take", 100)] + [("take", 100)] * len(steps):
+            if step == "add":
+                if what == "nowhere":
+                    lost.add(backlog.last_seq + 1)
+                journalled = journal if what in {"journalled", "interrupted"} else None
+                add(backlog, journal=journalled, held=what in {"journalled", "memory only"})
+            elif step == "take":
+                batch = taken(backlog, what, journal)
+                assert len(batch) <= what
+                got += batch
+            elif got:
+                backlog.acknowledge(got[-1][0])
+            assert backlog.bytes == 10 * len(backlog)
+    assert got == [(seq, "lost" if seq in lost else IDS[seq]) for seq in range(1, backlog.last_seq + 1)]
+    assert backlog.lost == len(lost)
+
+
+@given(count=st.integers(1, 60), most=st.integers(0, 10))
+def test_memory_holds_no_more_than_its_bound_of_what_is_journalled(count, most):
+    backlog, journal = Backlog("w", Lock()), Journal()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backlog_module, "MEMORY_ENTRIES", most)
+        for _ in range(count):
+            add(backlog, journal=journal)
+    assert len(backlog) == min(count, most)
+    assert backlog.waiting == count
+
+
+def test_a_journal_that_cannot_be_read_takes_nothing_and_is_read_again():
+    backlog, journal = Backlog("w", Lock()), Journal()
+    for _ in range(3):
+        add(backlog, journal=journal, held=False)
+
+    def broken(after):
+        yield from list(journal.read(after))[:1]
+        raise JournalError
+
+    with pytest.raises(JournalError):
+        backlog.take(10, broken, 7)
+    assert [seq for seq, _ in taken(backlog, 10, journal)] == [1, 2, 3]
+    assert backlog.lost == 0
+
+
+def test_the_oldest_is_known_while_it_is_on_its_way():
+    backlog = Backlog("w", Lock())
+    assert backlog.oldest_us is None
+    for _ in range(3):
+        add(backlog)
+    assert backlog.oldest_us == 1
+    backlog.take(2, nothing, 7)
+    assert backlog.oldest_us == 1
+    backlog.acknowledge(2)
+    assert backlog.oldest_us == 3
+    backlog.take(2, nothing, 7)
+    backlog.acknowledge(3)
+    assert backlog.oldest_us is None
+
+
+def test_who_waits_for_a_number_is_woken_when_it_is_stored_and_not_before():
+    backlog = Backlog("w", Lock())
+    for _ in range(3):
+        add(backlog)
+    second, third = backlog.stored_when(2), backlog.stored_when(3)
+    assert backlog.awaited
+    backlog.acknowledge(2)
+    assert second.done()
+    assert not third.done()
+    assert backlog.stored_when(1).done()
+    backlog.acknowledge(3)
+    assert third.done()
+    assert not backlog.awaited
