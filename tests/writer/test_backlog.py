@@ -77,7 +77,7 @@ def test_every_number_comes_once_and_in_order_as_its_entry_or_as_lost(steps, mos
                 got += batch
             elif got:
                 backlog.acknowledge(got[-1][0])
-            assert backlog.bytes == 10 * len(backlog)
+            assert (backlog.bytes > 0) == (len(backlog) > 0)
     assert got == [(seq, "lost" if seq in lost else IDS[seq]) for seq in range(1, backlog.last_seq + 1)]
     assert backlog.lost == len(lost)
 
