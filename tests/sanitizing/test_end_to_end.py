@@ -14,7 +14,7 @@ import pytest
 
 from auditmw import AuditTrail, CallBlocked
 from auditmw.middleware import CostCalculator, Hasher, Sanitizer, Timer, Writer, default_pipeline
-from auditmw.testing import Answer, Gzip, StandInProvider, Status, Truncate
+from auditmw.testing import Answer, Gzip, Hang, StandInProvider, Status, Truncate
 
 CARD = "4111 1111 1111 1111"
 KEY = "ghp_" + "k3J8sLq0Zx7Vb2Nm5Tt9Rr1Yy4Ww6Cc8Hh0P"
@@ -129,6 +129,29 @@ def test_a_sync_stream_comes_back_with_its_values_packed_or_not(sync_claude, pro
         assert "".join(stream.text_stream) == f"you said {PROMPT}"
     assert [entry.status for entry in stored()] == ["success"]
     assert_nothing_left(provider)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # as below
+@pytest.mark.parametrize("packed", [False, True])
+async def test_a_stream_that_is_closed_early_is_abandoned_packed_or_not(claude, sync_claude, provider, stored, packed):
+    provider.script(*[Gzip() if packed else ()] * 2)
+    async with claude.messages.stream(**ASK) as stream:
+        await anext(aiter(stream.text_stream))
+    with sync_claude.messages.stream(**ASK) as stream:
+        next(iter(stream.text_stream))
+    assert [entry.status for entry in stored()] == ["abandoned", "abandoned"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("packed", [False, True])
+async def test_a_stream_that_is_cancelled_is_so_packed_or_not(claude, provider, stored, packed):
+    provider.script((Hang(5), Gzip()) if packed else Hang(5))
+    with anyio.move_on_after(0.3) as scope:
+        async with claude.messages.stream(**ASK) as stream:
+            async for _ in stream.text_stream:
+                pass
+    assert scope.cancelled_caught
+    assert [entry.status for entry in stored()] == ["cancelled"]
 
 
 async def test_a_streamed_answer_that_is_one_body_comes_back_whole(claude, sync_claude, provider):
