@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import sys
+import threading
 from contextlib import suppress
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from auditmw.stepping import in_context, unhooked
+from auditmw.stepping import in_context, in_thread, unhooked
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="outside")
 
@@ -100,3 +102,30 @@ async def test_the_loops_hooks_are_left_as_they_were():
     assert await unhooked(made) == 1
     assert sys.get_asyncgen_hooks() == before
     await made.aclose()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_work_for_which_no_thread_is_free_is_done_here_when_its_task_is_cancelled():
+    limiter = anyio.to_thread.current_default_thread_limiter()
+    tokens, limiter.total_tokens = limiter.total_tokens, 1
+    release, done = threading.Event(), []
+    try:
+        occupied = asyncio.create_task(anyio.to_thread.run_sync(release.wait, 5))
+        waiting = asyncio.create_task(in_thread(lambda: done.append(threading.current_thread())))
+        await anyio.wait_all_tasks_blocked()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    finally:
+        release.set()
+        await occupied
+        limiter.total_tokens = tokens
+    assert done == [threading.current_thread()]
+
+
+async def test_what_a_thread_raises_is_raised_here():
+    def fail():
+        raise ValueError("in the thread")
+
+    with pytest.raises(ValueError, match="in the thread"):
+        await in_thread(fail)

@@ -89,9 +89,10 @@ class AnthropicMiddleware(anthropic.Middleware):
             raise
         self._note_response(request, call, http)
         if http.is_closed or http.is_stream_consumed:
-            _note_whole(call, http)
+            response = self._passed_on(response, call)
             await self._recorder.end_async(call, status_at_end(call))
-            return self._whole(response, call)
+            self._answers.add_ids(call)
+            return response
         http.stream = AsyncRecordedBody(unpacked_async(http, call), call, self._recorder)
         return response
 
@@ -114,9 +115,10 @@ class AnthropicMiddleware(anthropic.Middleware):
             raise
         self._note_response(request, call, http)
         if http.is_closed or http.is_stream_consumed:
-            _note_whole(call, http)
+            response = self._passed_on(response, call)
             self._recorder.end(call, status_at_end(call))
-            return self._whole(response, call)
+            self._answers.add_ids(call)
+            return response
         http.stream = RecordedBody(unpacked(http, call), call, self._recorder)
         return response
 
@@ -157,8 +159,12 @@ class AnthropicMiddleware(anthropic.Middleware):
         while len(self._retried) > RETRIES_REMEMBERED:
             self._retried.popitem(last=False)
 
-    def _whole(self, response: Any, call: Call) -> Any:
-        self._answers.add_ids(call)
+    def _passed_on(self, response: Any, call: Call) -> Any:
+        """Keep the body of an answer that the SDK has read; the answer as the caller shall see it."""
+        call.ended_ns = self._recorder.clock.monotonic_ns()
+        call.content_encoding = None  # the SDK has unpacked it
+        with suppress(httpx2.ResponseNotRead):  # cut off while it was read
+            call.chunks.append(response.http_response.content)
         replaced = replace_body(response, call)
         self._answers.mark(replaced.http_response, call)
         return replaced
@@ -169,13 +175,6 @@ class AnthropicMiddleware(anthropic.Middleware):
         if http.is_error:
             self._note_retry(request, call)
         self._answers.mark(http, call)
-
-
-def _note_whole(call: Call, http: httpx2.Response) -> None:
-    """Keep a body that the SDK has read, and unpacked."""
-    call.content_encoding = None
-    with suppress(httpx2.ResponseNotRead):  # cut off while it was read
-        call.chunks.append(http.content)
 
 
 def _has_request(http: httpx2.Response) -> bool:

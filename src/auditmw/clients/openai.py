@@ -117,8 +117,8 @@ class RecordedAsyncClient(httpx2.AsyncClient):
             await self.recorder.end_async(call, status_of(error), error)
             raise
         if whole:
-            await self.recorder.end_async(call, status_at_end(call))
             response = as_passed_on(response, call)
+            await self.recorder.end_async(call, status_at_end(call))
         else:
             response.stream = AsyncRecordedBody(unpacked_async(response, call), call, self.recorder)
         self._attempts.answered(call, response)
@@ -173,8 +173,8 @@ class RecordedClient(httpx2.Client):
             self.recorder.end(call, status_of(error), error)
             raise
         if whole:
-            self.recorder.end(call, status_at_end(call))
             response = as_passed_on(response, call)
+            self.recorder.end(call, status_at_end(call))
         else:
             response.stream = RecordedBody(unpacked(response, call), call, self.recorder)
         self._attempts.answered(call, response)

@@ -69,7 +69,7 @@ def _take_content(response: httpx2.Response, call: Call) -> None:
 
 def as_passed_on(response: httpx2.Response, call: Call) -> httpx2.Response:
     """A response that was read ahead, as the `on_chunk` functions want the caller to see it."""
-    if not call.chunk_hooks or call.status != "success":
+    if not call.chunk_hooks or response.is_error:
         return response
     try:
         body = msgspec.json.decode(decoded(b"".join(call.chunks), call.content_encoding))
