@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from auditmw.recognizers.finding import Finding
-from auditmw.sanitizing.document import Document
+from auditmw.sanitizing.document import Document, Piece
 
 Find = Callable[[str], list[Finding]]
 
@@ -50,8 +51,9 @@ def locate(document: Document, findings: Sequence[Finding], find: Find, acts: Ca
     for index in torn:
         text = document.text_of(document.segments[index])
         spans[index] = [Span(f.start, f.end, f.kind) for f in find(text)]
+    piece_ends = [piece.end for piece in document.pieces]
     for finding in crossing:
-        _add_crossing(document, finding, spans, acts)
+        _add_crossing(islice(document.pieces, bisect_right(piece_ends, finding.start), None), finding, spans, acts)
     return {index: sorted(found) for index, found in spans.items() if found}
 
 
@@ -60,13 +62,11 @@ def count(spans: Spans) -> Counter[str]:
     return Counter(span.kind for found in spans.values() for span in found if span.leads)
 
 
-def _add_crossing(document: Document, finding: Finding, spans: Spans, acts: Callable[[str], bool]) -> None:
+def _add_crossing(pieces: Iterable[Piece], finding: Finding, spans: Spans, acts: Callable[[str], bool]) -> None:
     parts = []
-    for piece in document.pieces:
-        start, end = max(finding.start, piece.start), min(finding.end, piece.end)
-        if start < end:
-            shift = piece.offset - piece.start
-            parts.append((piece.segment, start + shift, end + shift))
+    for piece in takewhile(lambda piece: piece.start < finding.end, pieces):
+        shift = piece.offset - piece.start
+        parts.append((piece.segment, max(finding.start, piece.start) + shift, min(finding.end, piece.end) + shift))
     leads = True
     for segment, start, end in parts:
         over = [s for s in spans[segment] if s.start < end and start < s.end]
