@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from auditmw.log.examine import Examined, Head
 from auditmw.log.findings import Finding, about_run
 from auditmw.log.merkle import Frontier
 from auditmw.log.report import Signed
 from auditmw.log.tiles import TILE_LEVEL, TILE_WIDTH
+
+_NO_SIZE: Final = 10**20
+"""More than any checkpoint can have."""
 
 
 class Ascent:
@@ -24,7 +29,7 @@ class Ascent:
         self._origin = origin
         self._good_size = start.size
         self._broken = self._held_broken = False
-        self._held = sorted(held, key=_size_of)
+        self._held = deque(sorted(held, key=_size_of))
         self.consistent = 0
         self.checkpoints = self._by_others = self._newest_by_other = 0
         self._anchor: Head | None = None
@@ -42,17 +47,16 @@ class Ascent:
 
     def grow(self, chunk: Examined) -> Iterator[Finding]:
         """Take the next leaves."""
-        heads = sorted(chunk.heads, key=_size_of)
+        heads = deque(sorted(chunk.heads, key=_size_of))
         position = 0
         while position < len(chunk.hashes):
-            part = chunk.hashes[position : position + TILE_WIDTH - self._tile.size]
-            before, size = self._tile, self.frontier.size
-            while heads and heads[0].checkpoint.size <= size + len(part):
-                head = heads.pop(0)
-                grown = self._with(before.extend(part[: head.checkpoint.size - size]))
-                yield from self._meet(head, grown.root())
-            while self._held and self._held[0].checkpoint.size <= size + len(part):
-                yield from self._meet_held(self._with(before.extend(part[: self._held[0].checkpoint.size - size])))
+            size, before = self.frontier.size, self._tile
+            part = chunk.hashes[position : position + TILE_WIDTH - before.size]
+            while (at := min(_first_size(heads), _first_size(self._held))) <= size + len(part):
+                frontier = self._with(before.extend(part[: at - size]))
+                while _first_size(heads) == at:
+                    yield from self._meet(heads.popleft(), frontier.root())
+                yield from self._meet_held(frontier)
             self._note_time(chunk.stored_at[position : position + len(part)], size)
             self._tile = before.extend(part)
             if self._tile.size == TILE_WIDTH:
@@ -100,10 +104,8 @@ class Ascent:
         checkpoint = head.checkpoint
         self.checkpoints += 1
         if checkpoint.origin != self._origin:
-            message = (
-                f"the checkpoint at {checkpoint.size} entries is one of {checkpoint.origin}, not of {self._origin}"
-            )
-            yield Finding("checkpoint", message)
+            message = f"the checkpoint at {checkpoint.size} entries is one of {checkpoint.origin}"
+            yield Finding("checkpoint", f"{message}, and the trail calls itself {self._origin}")
         elif checkpoint.root != root:
             if not self._broken:
                 message = f"the entries do not give the root of the checkpoint at {checkpoint.size} entries"
@@ -118,8 +120,8 @@ class Ascent:
                 self._newest_by_other = checkpoint.size
 
     def _meet_held(self, frontier: Frontier) -> Iterator[Finding]:
-        while self._held and self._held[0].checkpoint.size == frontier.size:
-            head = self._held.pop(0)
+        while _first_size(self._held) == frontier.size:
+            head = self._held.popleft()
             if head.checkpoint.root == frontier.root():
                 self.consistent += 1
             elif not self._held_broken:
@@ -137,3 +139,7 @@ class Ascent:
 
 def _size_of(head: Head) -> int:
     return head.checkpoint.size
+
+
+def _first_size(heads: deque[Head]) -> int:
+    return heads[0].checkpoint.size if heads else _NO_SIZE

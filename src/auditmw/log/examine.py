@@ -130,7 +130,7 @@ def examine(chunk: Chunk, verifiers: Sequence[Verifier] = ()) -> Examined:
             elif stored is not None and (values[_WRITER] != writer or values[_SEQ] != seq):
                 findings.append(_about(row, "number", f"has not the number that its batch gives it, {writer} {seq}"))
         hashes.append(stored or found)
-        stored_at.append(values[_STORED_AT])
+        stored_at.append(moment if _is_time(moment := values[_STORED_AT]) else 0)
         if values[_KIND] == "control":
             controls.append(_control(row, values))
         if row.erased:
@@ -216,12 +216,13 @@ def _placed(chunk: Chunk, findings: list[Finding]) -> list[Row | None]:
 
 
 def _sequences(rows: Sequence[Row | None], expected: Sequence[_Expected]) -> list[tuple[str | None, int, int]]:
-    """The writers' numbers as stored; where a row is missing, that is a finding already and its batch counts."""
+    """The writers' numbers as stored; where one is missing, that is a finding already, and its batch counts."""
     found: list[tuple[str | None, int, int]] = []
     writer, first, count = None, 0, 0
     for row, (batch_writer, batch_seq, _) in zip(rows, expected, strict=True):
         values = None if row is None else row.values
-        at = (batch_writer, batch_seq) if values is None else (values[_WRITER], values[_SEQ])
+        readable = values is not None and type(values[_SEQ]) is int
+        at = (values[_WRITER], values[_SEQ]) if values is not None and readable else (batch_writer, batch_seq)
         if at == (writer, first + count):
             count += 1
             continue
@@ -229,6 +230,10 @@ def _sequences(rows: Sequence[Row | None], expected: Sequence[_Expected]) -> lis
             found.append((writer, first, count))
         (writer, first), count = at, 1
     return [*found, (writer, first, count)] if count else found
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) is int and -(2**63) <= value < 2**63
 
 
 def _control(row: Row, values: Sequence[Any]) -> Control:

@@ -161,7 +161,7 @@ class Verification:
             self._found([Finding("head", "the time that the trail keeps is not that of its last entry")])
         if trail.key_id is not None and self._hash_keys - {trail.key_id}:
             self._found(
-                [Finding("head", f"entries name another digest key than {trail.key_id}, which the trail keeps")]
+                [Finding("head", f"entries name another digest key than {trail.key_id}, to which the trail is bound")]
             )
 
     def _check_strays(self, strays: Strays) -> None:
