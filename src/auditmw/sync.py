@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from auditmw.entry import AuditEntry
+    from auditmw.reports.columns import Answer
     from auditmw.trail import AuditTrail
 
 
@@ -30,6 +31,10 @@ class SyncTrail:
         Takes the options of `httpx2.Client`; see `AuditTrail.http_client`.
         """
         return self._trail.sync_http_client(**options)
+
+    def report(self, name: str, **asked: Any) -> Answer:
+        """The answer of a report; see `AuditTrail.report`."""
+        return self._trail.reported(name, **asked).result()
 
     def query(self, **wanted: Any) -> Iterator[AuditEntry]:
         """Stream the stored entries that fit; see `AuditTrail.query`."""

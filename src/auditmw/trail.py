@@ -15,13 +15,14 @@ from typing import Any, Literal, Self, TypeVar, overload
 import anyio
 
 from auditmw import exits
+from auditmw.asking import ask
 from auditmw.block import Block
 from auditmw.call import require_fields
 from auditmw.checkpoint_files import make_sinks
 from auditmw.clock import Clock, SystemClock
 from auditmw.context import Scope
 from auditmw.decorator import decorate
-from auditmw.entry import KINDS, STATUSES, AuditEntry, to_us
+from auditmw.entry import KINDS, STATUSES, AuditEntry, to_datetime, to_us
 from auditmw.errors import ConfigurationError, TrailClosed
 from auditmw.events import log_entry
 from auditmw.futures import wait_for
@@ -35,6 +36,9 @@ from auditmw.pipeline import Form, Pipeline
 from auditmw.prices import PriceBook
 from auditmw.querying import Pages
 from auditmw.recorder import Recorder
+from auditmw.reports import REPORTS, question_for
+from auditmw.reports.columns import Answer
+from auditmw.reports.report import Question, Report
 from auditmw.signing import Rhythm, Signing, make_signing
 from auditmw.stores import store_for
 from auditmw.stores.protocol import Filter, Store
@@ -106,7 +110,7 @@ class AuditTrail:
             max_journal_bytes=max_journal_bytes,
             external=writer == "external",
             clock=self.clock,
-            start_writer=self._start_writer,
+            start_writer=lambda: self._writer.start(),
         )
         if events:
             self.sink.on_sealed = log_entry
@@ -120,6 +124,7 @@ class AuditTrail:
             key_id=self._key_id,
             signing=self._signing,
             finish_dropped=self._recorder.finish_dropped,
+            on_start=partial(exits.watch, self),
             external=writer == "external",
             clock=self.clock,
         )
@@ -262,8 +267,9 @@ class AuditTrail:
     def query(self, **wanted: Any) -> AsyncIterator[AuditEntry]:
         """Stream the stored entries that fit, in the order in which they were stored, without any default limit.
 
-        Takes request_id, user_id, subject, model, status, session_id, tenant, action, call_id, kind, since, until (both
-        aware datetimes; `until` is exclusive), after and before (leaf indexes, both exclusive), limit and newest_first.
+        Takes request_id, user_id, subject, model, status, session_id, tenant, action, call_id, parent_id, kind, since,
+        until (both aware datetimes; `until` is exclusive), after, before (leaf indexes, both exclusive), limit and
+        newest_first.
         Entries of `kind="control"` come only when asked for.
 
         Raises:
@@ -283,6 +289,7 @@ class AuditTrail:
         tenant: str | None = None,
         action: str | None = None,
         call_id: str | None = None,
+        parent_id: str | None = None,
         kind: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
@@ -306,6 +313,7 @@ class AuditTrail:
             tenant=tenant,
             action=action,
             call_id=call_id,
+            parent_id=parent_id,
             kind=_one_of("kind", kind, KINDS),
             since_us=None if since is None else to_us(since),
             until_us=None if until is None else to_us(until),
@@ -320,15 +328,45 @@ class AuditTrail:
             raise ConfigurationError(f"limit is {limit}: use None for all, or a number from 0 on")
         return Pages(self._writer, self._store, wanted)
 
+    async def report(
+        self,
+        name: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: Sequence[str] | None = None,
+        tenant: str | None = None,
+    ) -> Answer:
+        """The answer of a report (see `auditmw.reports`), from rollups where the store has them.
+
+        What is not given is filled in as `auditmw report` does.
+
+        Raises:
+            ConfigurationError: there is no such report, or it cannot answer this.
+        """
+        future = self.reported(name, since=since, until=until, by=by, tenant=tenant)
+        await wait_for(future)
+        return future.result()
+
+    def reported(self, name: str, *, tenant: str | None = None, **asked: Any) -> Future[Answer]:
+        """A future of what `report` gives."""
+        question = question_for(name, to_datetime(self.clock.now_us()), **asked)
+        return self.asked(REPORTS[name], question, tenant=tenant)
+
+    def asked(self, report: Report, question: Question, *, tenant: str | None = None) -> Future[Answer]:
+        """A future of the answer of a report of any making."""
+
+        async def answer() -> Answer:
+            await self._writer.open_for_reading()
+            return await ask(self._store, report, question, now_us=self.clock.now_us(), tenant=tenant)
+
+        return self._writer.submit(answer())
+
     def health(self) -> Health:
         """How the trail is doing: what waits, what was lost, what needs a hand."""
         return self.sink.snapshot()
 
     # --- start and end -----------------------------------------------------------------------------------------------
-
-    def _start_writer(self) -> None:
-        exits.watch(self)
-        self._writer.start()
 
     def flushed(self) -> Future[None]:
         """A future of what `flush` waits for."""

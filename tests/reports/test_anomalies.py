@@ -3,8 +3,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from auditmw.errors import ConfigurationError
-from auditmw.reports.anomalies import ENOUGH_CALLS, anomalies
+from auditmw.reports.anomalies import ENOUGH_CALLS, REPORT
 from auditmw.reports.grouping import GROUPINGS
+
+anomalies = REPORT.answer
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -6,9 +6,12 @@ from hypothesis import strategies as st
 
 from auditmw import AuditEntry
 from auditmw.errors import ConfigurationError
-from auditmw.reports.cost import cost
-from auditmw.reports.grouping import GROUPINGS, GroupRow
+from auditmw.reports.cost import REPORT
+from auditmw.reports.grouping import GROUPINGS
 from auditmw.reports.report import Question
+from auditmw.rollups.grouping import GroupRow
+
+cost = REPORT.answer
 
 
 def test_calls_cost_and_mean_latency_are_told_by_user_and_day(make, asked):

@@ -1,6 +1,8 @@
 import pytest
 
-from auditmw.reports.errors import errors
+from auditmw.reports.errors import REPORT
+
+errors = REPORT.answer
 
 
 def test_the_rate_has_its_denominator_and_its_interval(make, asked):

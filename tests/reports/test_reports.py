@@ -45,5 +45,5 @@ def test_every_column_is_an_attribute_of_the_rows(name, make, asked):
 def test_a_baseline_begins_before_a_short_window(asked):
     now = datetime(2026, 11, 24, tzinfo=UTC)
     question = asked("user", since=now - timedelta(hours=1), until=now)
-    assert REPORTS["anomalies"].first_needed(question) == question.until - timedelta(days=7)
-    assert REPORTS["cost"].first_needed(question) == question.since
+    assert REPORTS["anomalies"].reach(question) == (now - timedelta(days=8), now + timedelta(days=6))
+    assert REPORTS["cost"].reach(question) == (question.since, question.until)

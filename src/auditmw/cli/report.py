@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from rich.text import Text
@@ -13,8 +13,7 @@ from auditmw.cli import text as texts
 from auditmw.cli.moments import parse_moment
 from auditmw.cli.opening import DatabaseOption, reading
 from auditmw.cli.output import Format, console, say, table, write_rows
-from auditmw.errors import ConfigurationError
-from auditmw.reports import REPORTS
+from auditmw.reports import REPORTS, question_for
 from auditmw.reports.columns import Answer
 from auditmw.reports.grouping import GROUPINGS
 from auditmw.reports.report import Question
@@ -54,26 +53,21 @@ def make_question(name: str, since: str | None, until: str | None, by: str | Non
     """What is asked of a report, with what is not given filled in from it.
 
     Raises:
-        ConfigurationError: there is no such report, or a time cannot be read.
+        ConfigurationError: there is no such report, it cannot answer this, or a time cannot be read.
     """
-    if name not in REPORTS:
-        raise ConfigurationError(f"there is no report {name!r}: use {', '.join(REPORTS)}")
-    asked, now = REPORTS[name], datetime.now(UTC)
-    end = now if until is None else parse_moment(until, now)
-    return Question(
-        since=end - asked.window if since is None else parse_moment(since, now),
-        until=end,
-        by=tuple(asked.by) if by is None else tuple(part.strip() for part in by.split(",") if part.strip()),
+    now = datetime.now(UTC)
+    return question_for(
+        name,
+        now,
+        since=None if since is None else parse_moment(since, now),
+        until=None if until is None else parse_moment(until, now),
+        by=None if by is None else [part.strip() for part in by.split(",") if part.strip()],
     )
 
 
-def ask(trail: AuditTrail, name: str, question: Question, **filters: Any) -> Answer:
+def ask(trail: AuditTrail, name: str, question: Question, *, tenant: str | None = None) -> Answer:
     """A report's answer from what is stored."""
-    asked = REPORTS[name]
-    if question.since > question.until:
-        raise ConfigurationError(f"since ({question.since}) is after until ({question.until}): exchange them")
-    entries = trail.sync.query(kind="llm", since=asked.first_needed(question), until=question.until, **filters)
-    return asked.answer(entries, question)
+    return trail.sync.report(name, since=question.since, until=question.until, by=question.by, tenant=tenant)
 
 
 def title_of(name: str, question: Question) -> str:

@@ -1,31 +1,34 @@
 """The report on calls of unusually many tokens.
 
-Two rules judge the tokens of a call by those of its baseline, the calls like it in the last seven days:
+Two rules judge the tokens of a call by those of its baseline, the calls like it in the last seven days (in the whole
+weeks that these lie in):
 
 - more than the mean and three standard deviations. Of ten calls or fewer none can ever be: the rule is for many.
 - a score above 3.5: how many robust standard deviations (median and median absolute deviation, of the logarithms, since
   tokens are spread over powers of ten) the call lies above the median. It works on small samples.
 
 A baseline of too few calls says nothing: the calls of the same model take its place, and where those are too few, the
-call is not judged.
+call is not judged. Of a week's calls of one user and model, the largest eight are looked at.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
-from auditmw.entry import AuditEntry, to_us
-from auditmw.reports.calls import calls_of
+from auditmw.entry import to_us
 from auditmw.reports.columns import Answer, Column
-from auditmw.reports.grouping import Group, columns_for, grouper
-from auditmw.reports.report import Question, Report
-from auditmw.reports.statistics import mean_spread, median_spread
+from auditmw.reports.grouping import columns_for
+from auditmw.reports.report import FromCells, Question, cell_report
+from auditmw.reports.statistics import weighted_spread
+from auditmw.rollups import buckets
+from auditmw.rollups.grouping import Group, added
+from auditmw.rollups.weeks import WEEK_KEY, LargeCall, WeekCell
 
 ENOUGH_CALLS: Final = 8
 """Of fewer, a median and its deviation are chance."""
@@ -83,87 +86,69 @@ _COLUMNS: Final = (
 )
 
 
-class _Seen(msgspec.Struct, frozen=True, gc=False):
-    """What is kept of each call, so that half a million of them fit into memory."""
-
-    request_id: str
-    timestamp_us: int
-    user: str | None
-    model: str | None
-    tokens: int
-    cost_nano: int | None
-    groups: tuple[Group, ...]
-    """Its group at each level of baselines, the narrowest first."""
-
-
-def anomalies(entries: Iterable[AuditEntry], question: Question) -> Answer:
+def anomalies(cells: list[WeekCell], question: Question) -> Answer:
     """Calls of unusually many tokens, the most unusual first; the baseline is made by `question.by`."""
     columns_for(question.by)
-    since_us = to_us(question.since)
+    since_us, until_us = to_us(question.since), to_us(question.until)
     levels = list(dict.fromkeys((tuple(question.by), ("model",))))
-    seen = _seen(entries, [grouper(shared) for shared in levels])
-    baselines = _baselines(seen, levels)
-    asked = [call for call in seen if call.timestamp_us >= since_us]
-    judged = [(call, next(filter(None, map(baselines.get, enumerate(call.groups))), None)) for call in asked]
-    found = [anomaly for call, baseline in judged if baseline and (anomaly := _judged(call, baseline)) is not None]
+    baselines = [_baselines(cells, level) for level in levels]
+    found: list[Anomaly] = []
+    unjudged = asked = 0
+    for cell in cells:
+        asked += cell.calls
+        groups = zip(levels, baselines, strict=True)
+        baseline = next(filter(None, (known.get(cell.group(level)) for level, known in groups)), None)
+        if baseline is None:
+            unjudged += cell.calls
+            continue
+        found += _judged(cell, baseline, since_us, until_us)
     found.sort(key=lambda anomaly: (-anomaly.score, anomaly.timestamp_us))
-    unjudged = sum(baseline is None for _, baseline in judged)
-    note = f"{unjudged} of {len(asked)} calls could not be judged: fewer than {ENOUGH_CALLS} are like them"
+    note = f"{unjudged} of {asked} calls could not be judged: fewer than {ENOUGH_CALLS} are like them"
     return Answer(_COLUMNS, found, [note] if unjudged else [])
 
 
-def _seen(entries: Iterable[AuditEntry], groupers: Sequence[Callable[[AuditEntry], Group]]) -> list[_Seen]:
-    return [
-        _Seen(
-            call.last.request_id,
-            call.last.timestamp_us,
-            call.last.user_id,
-            call.last.model,
-            call.tokens,
-            call.cost_nano,
-            tuple(group_of(call.last) for group_of in groupers),
-        )
-        for call in calls_of(entries)
-        if call.tokens is not None
-    ]
-
-
-def _baselines(seen: Iterable[_Seen], levels: Sequence[Sequence[str]]) -> dict[tuple[int, Group], Baseline]:
-    """The baseline of every group that is large enough, under its level and the group."""
-    tokens: defaultdict[tuple[int, Group], list[int]] = defaultdict(list)
-    for call in seen:
-        for group in enumerate(call.groups):
-            tokens[group].append(call.tokens)
+def _baselines(cells: Iterable[WeekCell], shared: Sequence[str]) -> dict[Group, Baseline]:
+    """The baseline of every group that is large enough."""
     return {
-        (level, group): _baseline(levels[level], counts)
-        for (level, group), counts in tokens.items()
-        if len(counts) >= ENOUGH_CALLS
+        row.group(shared): _baseline(row, shared) for row in added(cells, shared, WeekCell) if row.calls >= ENOUGH_CALLS
     }
 
 
-def _baseline(shared: Sequence[str], tokens: Sequence[int]) -> Baseline:
-    mean = mean_spread(tokens)
-    log_median = median_spread([math.log1p(count) for count in tokens])
+def _baseline(row: WeekCell, shared: Sequence[str]) -> Baseline:
+    mean = row.tokens / row.calls
+    width = math.sqrt(max(0.0, (row.squares - row.tokens * mean) / (row.calls - 1)))
+    log_median = weighted_spread([(_logarithm(bucket), count) for bucket, count in row.sizes.items()])
     return Baseline(
         name=f"the same {', '.join(shared)}" if shared else "all",
-        calls=len(tokens),
+        calls=row.calls,
         median_tokens=round(math.expm1(log_median.middle)),
-        limit_tokens=math.ceil(mean.middle + SIGMAS * mean.width),
+        limit_tokens=math.ceil(mean + SIGMAS * width),
         log_median=log_median.middle,
         log_width=max(log_median.width, LEAST_WIDTH),
     )
 
 
-def _judged(call: _Seen, baseline: Baseline) -> Anomaly | None:
-    score = baseline.score(call.tokens)
-    rules = {"3 sigma": call.tokens > baseline.limit_tokens, "MAD": score > MAX_SCORE}
-    if not any(rules.values()):
-        return None
+@lru_cache(maxsize=1024)
+def _logarithm(bucket: int) -> float:
+    return math.log1p(buckets.middle(bucket))
+
+
+def _judged(cell: WeekCell, baseline: Baseline, since_us: int, until_us: int) -> Iterable[Anomaly]:
+    for call in cell.largest:
+        score = baseline.score(call.tokens)
+        rules = {"3 sigma": call.tokens > baseline.limit_tokens, "MAD": score > MAX_SCORE}
+        if not any(rules.values()):
+            return  # they come in falling order
+        if since_us <= call.timestamp_us < until_us:
+            yield _anomaly(cell, call, baseline, score, ", ".join(name for name, fired in rules.items() if fired))
+
+
+def _anomaly(cell: WeekCell, call: LargeCall, baseline: Baseline, score: float, rules: str) -> Anomaly:
     return Anomaly(
         request_id=call.request_id,
         timestamp_us=call.timestamp_us,
-        user=call.user,
-        model=call.model,
+        user=cell.user,
+        model=cell.model,
         tokens=call.tokens,
         cost_nano=call.cost_nano,
         baseline=baseline.name,
@@ -171,15 +156,15 @@ def _judged(call: _Seen, baseline: Baseline) -> Anomaly | None:
         median_tokens=baseline.median_tokens,
         limit_tokens=baseline.limit_tokens,
         score=round(score, 2),
-        rules=", ".join(name for name, fired in rules.items() if fired),
+        rules=rules,
     )
 
 
-REPORT: Final = Report(
+REPORT: Final = cell_report(
     "anomalies",
     "Which calls used unusually many tokens?",
     timedelta(days=7),
     ("user", "model"),
-    anomalies,
+    FromCells("weeks", lambda asked: tuple(dict.fromkeys((*WEEK_KEY, *asked.by))), anomalies),
     lookback=timedelta(days=7),
 )

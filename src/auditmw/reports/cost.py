@@ -1,45 +1,19 @@
-"""The report on money, calls and latency."""
+"""The report on money, calls and latency, with what the month will come to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from calendar import monthrange
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from auditmw.entry import AuditEntry
-from auditmw.reports.calls import ReportedCall, calls_of
+from auditmw.entry import MICROSECOND
 from auditmw.reports.columns import Answer, Column
-from auditmw.reports.grouping import GroupRow, columns_for, grouped
-from auditmw.reports.report import Question, Report
-
-
-class CostRow(GroupRow, kw_only=True):
-    """One group. `cost_nano` is None where no call's price is known, never 0; `unpriced` calls come on top of it."""
-
-    calls: int = 0
-    cost_nano: int | None = None
-    unpriced: int = 0
-    tokens: int | None = None
-    latency_us: int = 0
-    timed: int = 0
-
-    @property
-    def mean_latency_us(self) -> int | None:
-        """Mean latency of the calls' last attempts that have one, microseconds."""
-        return round(self.latency_us / self.timed) if self.timed else None
-
-    def count(self, call: ReportedCall) -> None:
-        """Add a call to the group."""
-        self.calls += 1
-        self.unpriced += call.unpriced
-        if call.cost_nano is not None:
-            self.cost_nano = (self.cost_nano or 0) + call.cost_nano
-        if call.tokens is not None:
-            self.tokens = (self.tokens or 0) + call.tokens
-        if call.last.latency_us is not None:
-            self.latency_us += call.last.latency_us
-            self.timed += 1
-
+from auditmw.reports.grouping import columns_for
+from auditmw.reports.report import FromCells, Question, cell_report
+from auditmw.rollups.days import DayCell
+from auditmw.rollups.grouping import added
+from auditmw.text import money
 
 _COLUMNS: Final = (
     Column("calls", "calls", "calls", "count", adds_up=True),
@@ -48,17 +22,57 @@ _COLUMNS: Final = (
     Column("unpriced", "unpriced_calls", "unpriced", "count", adds_up=True),
     Column("mean_latency_us", "mean_latency_ms", "mean latency", "duration"),
 )
+_SUMS: Final = ("calls", "priced_nano", "priced", "unpriced", "latency_us", "timed", "all_tokens", "told")
+PACE_DAYS: Final = 7
+LEAST_DAYS: Final = 3
+"""Of fewer whole days there is no pace."""
 
 
-def cost(entries: Iterable[AuditEntry], question: Question) -> Answer:
+def cost(cells: list[DayCell], question: Question) -> Answer:
     """Calls, tokens, cost and mean latency by group, dearest first within a day."""
     columns = [*columns_for(question.by), *_COLUMNS]
-    rows = grouped(calls_of(entries), question.by, CostRow)
-    rows.sort(key=lambda row: -(row.cost_nano or 0))
-    rows.sort(key=lambda row: row.day or "")
+    rows = cells if "day" in question.by else added(cells, question.by, DayCell)
+    rows = sorted(rows, key=lambda row: -(row.cost_nano or 0))
+    rows.sort(key=lambda row: row.hour or row.day or "")
     calls, unpriced = sum(row.calls for row in rows), sum(row.unpriced for row in rows)
     note = f"{unpriced} of {calls} calls have no price, or only part of one: the cost shown is a lower bound"
-    return Answer(columns, rows, [note] if unpriced else [])
+    notes = [note] if unpriced else []
+    if (projection := _projection(cells, question)) is not None:
+        notes.append(projection)
+    return Answer(columns, rows, notes)
 
 
-REPORT: Final = Report("cost", "What did it cost?", timedelta(days=30), ("user", "day"), cost)
+def _projection(cells: Sequence[DayCell], question: Question) -> str | None:
+    """What the month that the question ends in comes to, if it goes on as in its last whole days.
+
+    None where the question does not cover the month from its first day on, or too few whole days.
+    """
+    today = question.until - MICROSECOND
+    first = today.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    if question.since > first:
+        return None
+    by_day: dict[str, int] = {}
+    for cell in cells:
+        by_day[cell.day or ""] = by_day.get(cell.day or "", 0) + cell.priced_nano
+    whole = [by_day.get(f"{today - timedelta(days=back):%Y-%m-%d}", 0) for back in range(1, PACE_DAYS + 1)]
+    whole = whole[: max(0, (today - question.since).days)]
+    if len(whole) < LEAST_DAYS or not any(whole):
+        return None
+    spent = sum(by_day.get(f"{first:%Y-%m-}{day:02}", 0) for day in range(1, today.day + 1))
+    days_left = monthrange(today.year, today.month)[1] - today.day
+    pace = sum(whole) // len(whole)
+    rest_of_today = max(0, pace - by_day.get(f"{today:%Y-%m-%d}", 0))
+    expected = spent + rest_of_today + days_left * pace
+    return (
+        f"{today:%B %Y} has cost {money(spent, 2)} so far and comes to about {money(expected, 2)}, if it goes on as in "
+        f"the last {len(whole)} whole days ({money(pace, 2)} a day)"
+    )
+
+
+REPORT: Final = cell_report(
+    "cost",
+    "What did it cost?",
+    timedelta(days=30),
+    ("user", "day"),
+    FromCells("days", lambda asked: (*asked.by, *(() if "day" in asked.by else ("day",))), cost, _SUMS),
+)

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any, Final, Literal
 
 import msgspec
 
-from auditmw.entry import AuditEntry
-from auditmw.reports.columns import Answer
+from auditmw.entry import AuditEntry, to_datetime, to_us
+from auditmw.errors import ConfigurationError
+from auditmw.reports.columns import Answer, Column
+from auditmw.reports.grouping import columns_for
+from auditmw.rollups.calls import calls_of
+from auditmw.rollups.days import DAY_KEY, DayCell
+from auditmw.rollups.grouping import GroupRow, grouped, week_start
+from auditmw.rollups.hours import HOUR_KEY, HourCell
+from auditmw.rollups.weeks import WEEK_KEY, WeekCell
+
+CellKind = Literal["days", "endings", "hours", "weeks"]
+CELLS: Final[dict[CellKind, tuple[type[GroupRow], tuple[str, ...]]]] = {
+    "days": (DayCell, DAY_KEY),
+    "endings": (HourCell, (*HOUR_KEY, "day")),
+    "hours": (HourCell, (*HOUR_KEY, "day")),
+    "weeks": (WeekCell, WEEK_KEY),
+}
+"""Each kind of cells: the type, and what they are kept by. Endings are hours without their times."""
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -19,11 +36,21 @@ class Question(msgspec.Struct, frozen=True):
     by: Sequence[str]
 
 
+class FromCells(msgspec.Struct, frozen=True):
+    """How a report answers from cells: of which kind, grouped by what, with which sums filled in."""
+
+    kind: CellKind
+    key: Callable[[Question], tuple[str, ...]]
+    answer: Callable[[list[Any], Question], Answer]
+    sums: tuple[str, ...] = ()
+
+
 class Report(msgspec.Struct, frozen=True):
     """A report: its name, the question that it answers, and how it answers from a stream of entries.
 
     It covers `window` and groups `by` unless told otherwise. `lookback` is how much before the end of what is asked
-    its baseline begins: entries from there on belong into the stream too.
+    its baseline begins: entries from there on belong into the stream too. `cells` says how it answers from rollups,
+    where a store keeps them; the answer is the same. `controls` tells whether it reads control entries too.
     """
 
     name: str
@@ -32,7 +59,44 @@ class Report(msgspec.Struct, frozen=True):
     by: Sequence[str]
     answer: Callable[[Iterable[AuditEntry], Question], Answer]
     lookback: timedelta = timedelta()
+    cells: FromCells | None = None
+    controls: bool = False
+    endings: dict[str, Column] = msgspec.field(default_factory=dict)
+    """By what only this report groups."""
 
-    def first_needed(self, question: Question) -> datetime:
-        """From when on entries are needed."""
-        return min(question.since, question.until - self.lookback)
+    def check(self, question: Question) -> None:
+        """Refuse a question that this report cannot answer.
+
+        Raises:
+            ConfigurationError: there is no such grouping, it is named twice, or `since` is after `until`.
+        """
+        columns_for(question.by, self.endings)
+        if question.since > question.until:
+            raise ConfigurationError(f"since ({question.since}) is after until ({question.until}): exchange them")
+
+    def reach(self, question: Question) -> tuple[datetime, datetime]:
+        """From when until when entries are needed: for a baseline, whole weeks."""
+        if not self.lookback:
+            return question.since, question.until
+        since = week_start(to_us(min(question.since, question.until - self.lookback)))
+        until = week_start(to_us(question.until) - 1) + 7 * 86_400_000_000
+        return to_datetime(since), to_datetime(until)
+
+
+def cell_report(
+    name: str,
+    question: str,
+    window: timedelta,
+    by: Sequence[str],
+    cells: FromCells,
+    lookback: timedelta = timedelta(),
+    endings: dict[str, Column] | None = None,
+) -> Report:
+    """A report that counts entries into cells where a store has none."""
+
+    def answer(entries: Iterable[AuditEntry], asked: Question) -> Answer:
+        columns_for(asked.by, endings)
+        cell_type, _ = CELLS[cells.kind]
+        return cells.answer(grouped(calls_of(entries), cells.key(asked), cell_type), asked)
+
+    return Report(name, question, window, by, answer, lookback, cells, endings=endings or {})

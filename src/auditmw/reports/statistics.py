@@ -1,4 +1,4 @@
-"""The two pieces of statistics that reports use. Pure."""
+"""The pieces of statistics that reports use. Pure."""
 
 from __future__ import annotations
 
@@ -48,3 +48,18 @@ def median_spread(values: Sequence[float]) -> Spread:
     """The median and the median absolute deviation scaled to a standard deviation; a few wild values move neither."""
     middle = median(values)
     return Spread(middle, MAD_TO_SIGMA * median(abs(value - middle) for value in values))
+
+
+def weighted_spread(values: Sequence[tuple[float, int]]) -> Spread:
+    """The same of values that each occur so many times, in any order; a median between two values is the lower one."""
+    middle = _weighted_median(values)
+    return Spread(middle, MAD_TO_SIGMA * _weighted_median([(abs(value - middle), count) for value, count in values]))
+
+
+def _weighted_median(values: Sequence[tuple[float, int]]) -> float:
+    left = (sum(count for _, count in values) + 1) // 2
+    for value, count in sorted(values):
+        left -= count
+        if left <= 0:
+            return value
+    return math.nan

@@ -12,6 +12,7 @@ from auditmw.stores.protocol import Filter
 _EQUAL: Final = (
     "request_id",
     "call_id",
+    "parent_id",
     "user_id",
     "subject",
     "session_id",

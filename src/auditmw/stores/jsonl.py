@@ -26,6 +26,7 @@ from auditmw.stores.growth import FIRST_SEQ, already_stored, stored_at
 from auditmw.stores.heads import Heads
 from auditmw.stores.lines import complete_size, lines_backwards, lines_forwards
 from auditmw.stores.protocol import Batch, Filter
+from auditmw.stores.rollups import Rollups
 
 _EVIDENCE: Final = ("salts", "leaf")
 _NO_CHOICES: Final = b'{"settings":{},"key_id":null}'
@@ -42,6 +43,7 @@ class JsonlStore:
         self._size = 0
         self._stored_at_us = 0
         self.heads: Heads | None = None
+        self.rollups: Rollups | None = None
 
     @classmethod
     def from_url(cls, url: str) -> Self:

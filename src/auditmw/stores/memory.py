@@ -14,6 +14,7 @@ from auditmw.stores.filters import matcher
 from auditmw.stores.growth import FIRST_SEQ, already_stored, stored_at
 from auditmw.stores.heads import Heads
 from auditmw.stores.protocol import Batch, Filter
+from auditmw.stores.rollups import Rollups
 
 
 class MemoryStore:
@@ -27,6 +28,7 @@ class MemoryStore:
         self._settings: dict[str, Any] = {}
         self._key_id: str | None = None
         self.heads: Heads | None = None
+        self.rollups: Rollups | None = None
 
     @classmethod
     def from_url(cls, url: str) -> Self:

@@ -23,6 +23,7 @@ from auditmw.stores.filters import conditions
 from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, tile_start
 from auditmw.stores.postgres_connection import WRITE_SECONDS, PostgresUrl, explained, hang_up
 from auditmw.stores.postgres_heads import PostgresHeads
+from auditmw.stores.postgres_rollups import PostgresRollups
 from auditmw.stores.postgres_rows import (
     AFTER,
     BEFORE,
@@ -68,6 +69,7 @@ class PostgresStore:
         self._writer: asyncpg.Connection | None = None
         self._may_read = self._may_write = False
         self.heads: PostgresHeads | None = PostgresHeads(self._connection)
+        self.rollups: PostgresRollups | None = PostgresRollups(url)
 
     @classmethod
     def from_url(cls, url: str) -> Self:
@@ -139,7 +141,9 @@ class PostgresStore:
                 raise KeyMismatch
 
     async def close(self) -> None:
-        """Close the connection that writes."""
+        """Close the connections."""
+        if self.rollups is not None:
+            await self.rollups.close()
         if self._writer is not None:
             self._writer.terminate()
         self._writer = None

@@ -9,6 +9,7 @@ import msgspec
 
 from auditmw.entry import AuditEntry
 from auditmw.stores.heads import Heads
+from auditmw.stores.rollups import Rollups
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -40,6 +41,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     status: str | None = None
     action: str | None = None
     call_id: str | None = None
+    parent_id: str | None = None
     kind: str | None = None
     since_us: int | None = None
     until_us: int | None = None
@@ -57,6 +59,8 @@ class Store(Protocol):
 
     heads: Heads | None
     """The heads of its tree; None in a store that keeps leaves alone."""
+    rollups: Rollups | None
+    """Its sums over calls; None in a store that reports read entry by entry."""
 
     async def open(self, *, read_only: bool = False) -> None:
         """Connect; migrate where this connection may. `read_only` creates, migrates and writes nothing.

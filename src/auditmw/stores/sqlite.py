@@ -21,8 +21,10 @@ from auditmw.stores.filters import Condition, conditions
 from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, stored_at, tile_start
 from auditmw.stores.migrate import pending
 from auditmw.stores.protocol import Batch, Filter
+from auditmw.stores.rollups import Rollups
 from auditmw.stores.sqlite_connection import connect, explained, fetch, migrate, schema_version
 from auditmw.stores.sqlite_heads import SqliteHeads, leaf_hashes
+from auditmw.stores.sqlite_rollups import sqlite_rollups
 
 PAGE: Final = 500
 
@@ -53,6 +55,7 @@ class SqliteStore:
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
         self.heads: SqliteHeads | None = SqliteHeads(self._transaction, self._clock)
+        self.rollups: Rollups | None = sqlite_rollups(path, self._transaction)
 
     @classmethod
     def from_url(cls, url: str) -> Self:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditmw import AuditEntry
-from auditmw.reports.calls import calls_of, tokens_of
+from auditmw.rollups.calls import calls_of, tokens_of
 
 
 def test_a_call_is_its_last_attempt_with_the_cost_and_tokens_of_all(make):

@@ -8,17 +8,49 @@ one that succeeded at once is not, and that keeps half a million calls out of me
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 import msgspec
 
 from auditmw.entry import AuditEntry
 
 
-class ReportedCall(msgspec.Struct):
-    """One call: its last attempt so far, and what its attempts come to."""
+class Attempt(msgspec.Struct, frozen=True, gc=False):
+    """What is counted of an `llm` entry; the names and units are those of the entry."""
 
-    last: AuditEntry
-    attempts: int
+    request_id: str
+    timestamp_us: int
+    call_id: str | None
+    attempt: int
+    kind: str
+    status: str
+    error_type: str | None
+    tenant: str | None
+    user_id: str | None
+    model: str | None
+    latency_us: int | None
+    ttft_us: int | None
+    input_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_5m_tokens: int | None
+    cache_write_1h_tokens: int | None
+    output_tokens: int | None
+    thinking_tokens: int | None
+    cost_nano: int | None
+    cost_status: str | None
+    unit_prices: str | dict[str, Any] | None
+    sanitization_count: int | None
+
+
+ATTEMPT_FIELDS: Final = Attempt.__struct_fields__
+AnyAttempt = AuditEntry | Attempt
+
+
+class ReportedCall(msgspec.Struct, frozen=True, gc=False):
+    """One call: its last attempt so far, all of its attempts, and what they come to."""
+
+    last: AnyAttempt
+    all: tuple[AnyAttempt, ...]
     cost_nano: int | None
     """Nanodollars of all priced attempts; None where none is priced."""
     unpriced: bool
@@ -26,14 +58,19 @@ class ReportedCall(msgspec.Struct):
     tokens: int | None
     """Tokens of all attempts, read, written and cached; None where no attempt told any."""
 
+    @property
+    def attempts(self) -> int:
+        """How many attempts there were."""
+        return len(self.all)
 
-def calls_of(entries: Iterable[AuditEntry]) -> Iterator[ReportedCall]:
+
+def calls_of(entries: Iterable[AnyAttempt]) -> Iterator[ReportedCall]:
     """The calls of `llm` entries in any order; other entries are passed over."""
     held: dict[str, ReportedCall] = {}
     for entry in entries:
         if entry.kind != "llm":
             continue
-        if entry.status == "success" and entry.attempt == 0:
+        if not may_have_others(entry):
             yield _first(entry)
             continue
         call_id = entry.call_id or entry.request_id
@@ -42,7 +79,12 @@ def calls_of(entries: Iterable[AuditEntry]) -> Iterator[ReportedCall]:
     yield from held.values()
 
 
-def tokens_of(entry: AuditEntry) -> int | None:
+def may_have_others(entry: AnyAttempt) -> bool:
+    """Whether the entry's call may have other attempts; one that succeeded at once has none."""
+    return entry.status != "success" or entry.attempt != 0
+
+
+def tokens_of(entry: AnyAttempt) -> int | None:
     """All tokens of an attempt, which are disjoint counts; None where none is known."""
     counts = (
         entry.input_tokens,
@@ -54,21 +96,26 @@ def tokens_of(entry: AuditEntry) -> int | None:
     return _sum(counts)
 
 
-def _first(entry: AuditEntry) -> ReportedCall:
-    return ReportedCall(entry, 1, entry.cost_nano, _is_unpriced(entry), tokens_of(entry))
+def _first(entry: AnyAttempt) -> ReportedCall:
+    return ReportedCall(entry, (entry,), entry.cost_nano, _is_unpriced(entry), tokens_of(entry))
 
 
-def _joined(call: ReportedCall, entry: AuditEntry) -> ReportedCall:
+def _joined(call: ReportedCall, entry: AnyAttempt) -> ReportedCall:
     return ReportedCall(
-        last=entry if entry.attempt >= call.last.attempt else call.last,
-        attempts=call.attempts + 1,
+        last=entry if _order(entry) > _order(call.last) else call.last,
+        all=(*call.all, entry),
         cost_nano=_sum((call.cost_nano, entry.cost_nano)),
         unpriced=call.unpriced or _is_unpriced(entry),
         tokens=_sum((call.tokens, tokens_of(entry))),
     )
 
 
-def _is_unpriced(entry: AuditEntry) -> bool:
+def _order(entry: AnyAttempt) -> tuple[int, int, str]:
+    """By which the last attempt is the last, in whatever order they come."""
+    return entry.attempt, entry.timestamp_us, entry.request_id
+
+
+def _is_unpriced(entry: AnyAttempt) -> bool:
     """Not priced in whole, though it may have cost something: an entry without any `cost_status` counts too."""
     return entry.cost_status not in {"priced", "not_billed"}
 

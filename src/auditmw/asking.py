@@ -1,0 +1,113 @@
+"""Asks a store a report's question: of its rollups where they can answer it, else of its entries; the answer is one.
+
+What the rollups do not hold yet, and the parts of a window that are no whole days or hours, are read from the entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final
+
+from auditmw.entry import AuditEntry, to_us
+from auditmw.reports.columns import Answer
+from auditmw.reports.report import CELLS, CellKind, FromCells, Question, Report
+from auditmw.rollups.calls import Attempt, calls_of
+from auditmw.rollups.cells import Cells, delta
+from auditmw.rollups.grouping import DAY_US, HOUR_US, GroupRow, added, day_of, grouped, hour_of, week_of
+from auditmw.stores.protocol import Filter, Store
+from auditmw.stores.rollup_view import RollupView
+
+MOST_UNROLLED: Final = 50_000
+"""Of more entries that are not in the rollups, all entries of the window are read, one by one."""
+_JUST_NOW_US: Final = 60_000_000
+_UNIT_US: Final[dict[CellKind, int]] = {"days": DAY_US, "endings": HOUR_US, "hours": HOUR_US, "weeks": 7 * DAY_US}
+
+
+async def ask(store: Store, report: Report, question: Question, *, now_us: int, tenant: str | None = None) -> Answer:
+    """A report's answer from what is stored.
+
+    Raises:
+        ConfigurationError: the report cannot answer this question.
+        StoreError: the store cannot be read.
+    """
+    report.check(question)
+    cells = report.cells
+    if store.rollups is not None and cells is not None and set(cells.key(question)) <= set(CELLS[cells.kind][1]):
+        async with store.rollups.view() as view:
+            rows = await _cells(view, report, cells, question, now_us, tenant)
+        if rows is not None:
+            return cells.answer(rows, question)
+    entries = [entry async for entry in _entries(store, report, question, tenant)]
+    return report.answer(entries, question)
+
+
+async def _entries(store: Store, report: Report, question: Question, tenant: str | None) -> AsyncIterator[AuditEntry]:
+    since, until = report.reach(question)
+    kinds = ("llm", "control") if report.controls else ("llm",)
+    for kind in kinds:
+        wanted = Filter(kind=kind, since_us=to_us(since), until_us=to_us(until), tenant=tenant)
+        async for entry in store.query(wanted):
+            yield entry
+
+
+async def _cells(
+    view: RollupView, report: Report, cells: FromCells, question: Question, now_us: int, tenant: str | None
+) -> list[Any] | None:
+    """The cells of a question's groups; None where too many entries are not in the rollups yet."""
+    extent = await view.extent()
+    if extent.size - extent.watermark > MOST_UNROLLED:
+        return None
+    cell_type, _ = CELLS[cells.kind]
+    key, unit_us = cells.key(question), _UNIT_US[cells.kind]
+    since, until = report.reach(question)
+    since_us, until_us = to_us(since), to_us(until)
+    first_us, last_us = since_us, until_us
+    if cells.kind != "weeks":
+        first_us = -(-since_us // unit_us) * unit_us
+        open_end = until_us >= now_us - _JUST_NOW_US
+        last_us = (-(-until_us // unit_us) if open_end else until_us // unit_us) * unit_us
+    rows: list[Any] = []
+    if first_us < last_us:
+        rows += await _stored(view, cells, key, first_us, last_us, tenant)
+        fresh = await view.run(extent.watermark, extent.size)
+        changed = delta(fresh, await view.others(fresh, extent.watermark))
+        rows += _within(_of_kind(changed, cells.kind), cells.kind, first_us, last_us, tenant)
+        edges = [(since_us, first_us), (last_us, until_us)]
+    else:
+        edges = [(since_us, until_us)]
+    for start_us, end_us in edges:
+        if start_us < end_us:
+            found = await view.during(start_us, end_us)
+            rows += grouped(_calls_within(found, start_us, end_us, tenant), key, cell_type)
+    return [row for row in added(rows, key, cell_type) if getattr(row, "calls", 0)]
+
+
+async def _stored(
+    view: RollupView, cells: FromCells, key: tuple[str, ...], first_us: int, last_us: int, tenant: str | None
+) -> list[Any]:
+    if cells.kind == "days":
+        return await view.days(key, cells.sums, day_of(first_us), day_of(last_us), tenant)
+    if cells.kind == "weeks":
+        return await view.weeks(week_of(first_us), week_of(last_us), tenant)
+    if cells.kind == "endings":
+        return await view.endings(key, hour_of(first_us), hour_of(last_us), tenant)
+    return await view.hours(hour_of(first_us), hour_of(last_us), tenant)
+
+
+def _of_kind(cells: Cells, kind: CellKind) -> Iterable[GroupRow]:
+    return (cells.days if kind == "days" else cells.weeks if kind == "weeks" else cells.hours).values()
+
+
+def _within(
+    cells: Iterable[GroupRow], kind: CellKind, first_us: int, last_us: int, tenant: str | None
+) -> Iterable[GroupRow]:
+    name, label = {"days": ("day", day_of), "weeks": ("week", week_of)}.get(kind, ("hour", hour_of))
+    first, last = label(first_us), label(last_us)
+    return [cell for cell in cells if first <= getattr(cell, name) < last and (tenant is None or cell.tenant == tenant)]
+
+
+def _calls_within(attempts: list[Attempt], start_us: int, end_us: int, tenant: str | None) -> Iterable[Any]:
+    """The calls whose last attempt started then."""
+    for call in calls_of(attempts):
+        if start_us <= call.last.timestamp_us < end_us and (tenant is None or call.last.tenant == tenant):
+            yield call

@@ -1,0 +1,101 @@
+"""How large calls are, by week, tenant, user and model: what is usual, and the largest ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple, Self
+
+import msgspec
+from msgspec import structs
+
+from auditmw.rollups import buckets
+from auditmw.rollups.calls import ReportedCall
+from auditmw.rollups.grouping import GroupRow
+
+WEEK_KEY: Final = ("week", "tenant", "user", "model")
+LARGEST: Final = 8
+"""How many calls of a cell are kept by their ids."""
+_MOST_SQUARED: Final = 1 << 24
+"""More tokens than any model takes: their square is that of this many, so that no sum of squares overflows."""
+
+
+class LargeCall(NamedTuple):
+    """A call among the largest of its cell; `request_id` is that of its last attempt."""
+
+    tokens: int
+    timestamp_us: int
+    request_id: str
+    cost_nano: int | None
+
+
+class WeekCell(GroupRow, kw_only=True):
+    """One group of calls that told their tokens: how many, the sum, the sum of squares, and counts by bucket."""
+
+    calls: int = 0
+    tokens: int = 0
+    squares: int = 0
+    sizes: buckets.Counts = msgspec.field(default_factory=dict)
+    largest: list[LargeCall] = msgspec.field(default_factory=list)
+    """In falling order."""
+    gone: list[str] = msgspec.field(default_factory=list)
+    """Ids of calls that were taken out, for the cell that this one is added to."""
+
+    def count(self, call: ReportedCall, sign: int = 1) -> None:
+        """Add a call to the group, or take it out; calls that are taken out come first."""
+        if call.tokens is None:
+            return
+        tokens = max(call.tokens, 0)
+        self.calls += sign
+        self.tokens += sign * tokens
+        self.squares += sign * min(tokens, _MOST_SQUARED) ** 2
+        buckets.add(self.sizes, {buckets.bucket_of(tokens): 1}, sign)
+        if sign < 0:
+            self.gone.append(call.last.request_id)
+        elif len(self.largest) < LARGEST or tokens >= self.largest[-1].tokens:
+            self._keep([LargeCall(tokens, call.last.timestamp_us, call.last.request_id, call.cost_nano)])
+
+    def add(self, other: Self) -> None:
+        """Add another row of the same kind to this one."""
+        self.calls += other.calls
+        self.tokens += other.tokens
+        self.squares += other.squares
+        buckets.add(self.sizes, other.sizes)
+        if other.gone:
+            gone = set(other.gone)
+            self.largest = [call for call in self.largest if call.request_id not in gone]
+        self._keep(other.largest)
+
+    def minus(self, other: Self) -> Self:
+        """What this row holds beyond another one, as a row to be added."""
+        sizes = dict(self.sizes)
+        buckets.add(sizes, other.sizes, -1)
+        mine, others = ({call.request_id for call in row.largest} for row in (self, other))
+        return structs.replace(
+            self,
+            calls=self.calls - other.calls,
+            tokens=self.tokens - other.tokens,
+            squares=self.squares - other.squares,
+            sizes=sizes,
+            largest=[call for call in self.largest if call.request_id not in others],
+            gone=sorted(others - mine),
+        )
+
+    def _keep(self, calls: Iterable[LargeCall]) -> None:
+        self.largest = sorted([*self.largest, *calls], key=_order)[:LARGEST]
+
+
+def _order(call: LargeCall) -> tuple[int, int, str]:
+    return -call.tokens, call.timestamp_us, call.request_id
+
+
+_decoder: Final = msgspec.json.Decoder(list[LargeCall])
+
+
+def largest_to_text(calls: list[LargeCall]) -> str:
+    """The largest calls as stores keep them."""
+    return msgspec.json.encode(calls).decode()
+
+
+def largest_from_text(text: str) -> list[LargeCall]:
+    """The largest calls as `largest_to_text` gives them."""
+    return _decoder.decode(text)

@@ -1,0 +1,148 @@
+"""How rollups are read from a SQL store, and the entries that they do not hold yet; dialects differ in a few words."""
+
+# ruff: noqa: S608  (tables and columns are constants of this package; values are bound)
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from auditmw.canonical import canonical_json
+from auditmw.rollups.calls import ATTEMPT_FIELDS, Attempt
+from auditmw.rollups.cells import of_calls, open_calls
+from auditmw.rollups.days import DayCell
+from auditmw.rollups.hours import HOUR_KEY, HourCell
+from auditmw.rollups.weeks import WEEK_KEY, WeekCell
+from auditmw.stores.rollup_rows import WEEK_VALUES, hour_cell, named, week_cell
+
+Fetch = Callable[..., Awaitable[Sequence[Any]]]
+COLUMN_OF: Final = {"user": "user_id"}
+"""The columns of groupings that are not named alike."""
+_DAY_OF_HOUR: Final = "substr(hour, 1, 10)"
+FOLLOWING: Final = "(e.attempt > 0 OR e.call_id <> e.request_id)"
+"""The condition of the index on later attempts."""
+
+
+class Dialect(NamedTuple):
+    """The words in which SQLite and PostgreSQL differ."""
+
+    entries: str
+    """FROM what the entries, named `e`, are read."""
+    leaf_index: str
+    run: str
+    """The condition that leaf indexes lie from ?1 on and before ?2."""
+    time: str
+    """A start as microseconds."""
+    during: str
+    """The condition that starts lie from ?1 on and before ?2."""
+    values: str
+    """A query for the texts of the JSON array ?2."""
+    keys: str
+    """FROM what the keys, a JSON array ?1 of arrays of texts, are read."""
+    part: str
+    """The text at a place of a key."""
+
+
+class Extent(NamedTuple):
+    """How far the rollups reach: entries below `watermark` are in them, of `size` entries."""
+
+    watermark: int
+    changes: int
+    size: int
+
+
+class RollupView:
+    """One moment of the rollups and of the entries that they do not hold yet."""
+
+    def __init__(self, fetch: Fetch, dialect: Dialect) -> None:
+        self._fetch = fetch
+        self._dialect = dialect
+        shown = [dialect.time if name == "timestamp_us" else f"e.{name}" for name in ATTEMPT_FIELDS]
+        self._select = f"SELECT {', '.join(shown)} FROM {dialect.entries}"
+
+    async def extent(self) -> Extent:
+        """How far the rollups reach."""
+        sql = "SELECT r.watermark, r.changes, t.size FROM audit_rollup AS r, audit_trail AS t"
+        ((watermark, changes, size),) = await self._fetch(sql)
+        return Extent(watermark, changes, size)
+
+    async def run(self, first: int, until: int) -> list[Attempt]:
+        """The attempts among the leaves from `first` on and before `until`."""
+        sql = f"{self._select} WHERE e.kind = 'llm' AND {self._dialect.run}"
+        return [Attempt(*row) for row in await self._fetch(sql, first, until)]
+
+    async def during(
+        self, since_us: int, until_us: int, *, below: int = 2**62, user_id: str | None = None, tenant: str | None = None
+    ) -> list[Attempt]:
+        """The attempts that started then, and the other attempts of their calls whenever they did, of leaves below."""
+        where = f"e.kind = 'llm' AND {self._dialect.during} AND {self._dialect.leaf_index} < ?3"
+        values: list[Any] = [since_us, until_us, below]
+        for column, value in (("user_id", user_id), ("tenant", tenant)):
+            if value is not None:
+                values.append(value)
+                where = f"{where} AND e.{column} = ?{len(values)}"
+        found = [Attempt(*row) for row in await self._fetch(f"{self._select} WHERE {where}", *values)]
+        known = {attempt.request_id for attempt in found}
+        others = await self.others(found, below)
+        return [*found, *(attempt for attempt in others if attempt.request_id not in known)]
+
+    async def others(self, attempts: Sequence[Attempt], below: int) -> list[Attempt]:
+        """The attempts of the same calls whose leaf indexes lie below; those that are given among them."""
+        call_ids = open_calls(attempts)
+        if not call_ids:
+            return []
+        one_of = f"IN ({self._dialect.values})"
+        where = f"WHERE e.kind = 'llm' AND {self._dialect.leaf_index} < ?1"
+        sql = (
+            f"{self._select} {where} AND e.call_id {one_of} AND {FOLLOWING} UNION ALL "
+            f"{self._select} {where} AND e.request_id {one_of} AND (e.call_id IS NULL OR NOT {FOLLOWING})"
+        )
+        rows = await self._fetch(sql, below, canonical_json(call_ids).decode())
+        return of_calls([Attempt(*row) for row in rows], call_ids)
+
+    async def days(
+        self, by: Sequence[str], sums: Sequence[str], since: str, until: str, tenant: str | None
+    ) -> list[DayCell]:
+        """Cells of these days, added up by groups of some of their key; only these sums are filled in."""
+        rows = await self._sums("audit_rollup_day", "day", by, sums, since, until, tenant)
+        width = len(by)
+        return [named(DayCell, by, row[:width], dict(zip(sums, row[width:], strict=True))) for row in rows]
+
+    async def endings(self, by: Sequence[str], since: str, until: str, tenant: str | None) -> list[HourCell]:
+        """Cells of these hours, added up by groups of some of their key, without their times."""
+        sums = ("calls", "attempts", "retried")
+        rows = await self._sums("audit_rollup_hour", "hour", by, sums, since, until, tenant)
+        width = len(by)
+        return [named(HourCell, by, row[:width], dict(zip(sums, row[width:], strict=True))) for row in rows]
+
+    async def hours(self, since: str, until: str, tenant: str | None) -> list[HourCell]:
+        """Cells of these hours."""
+        columns = (*HOUR_KEY, "calls", "attempts", "retried", "latency", "ttft")
+        rows = await self._rows("audit_rollup_hour", "hour", columns, since, until, tenant)
+        return [hour_cell(row) for row in rows]
+
+    async def weeks(self, since: str, until: str, tenant: str | None) -> list[WeekCell]:
+        """Cells of these weeks."""
+        columns = (*(COLUMN_OF.get(name, name) for name in WEEK_KEY), *WEEK_VALUES)
+        rows = await self._rows("audit_rollup_week", "week", columns, since, until, tenant)
+        return [week_cell(row) for row in rows]
+
+    async def _sums(
+        self, table: str, time: str, by: Sequence[str], sums: Sequence[str], since: str, until: str, tenant: str | None
+    ) -> Sequence[Any]:
+        names = [_DAY_OF_HOUR if name == "day" != time else COLUMN_OF.get(name, name) for name in by]
+        columns = ", ".join([*names, *(f"CAST(sum({name}) AS bigint)" for name in sums)])
+        where, values = _within(time, since, until, tenant)
+        group = f" GROUP BY {', '.join(names)}" if names else " HAVING count(*) > 0"
+        return await self._fetch(f"SELECT {columns} FROM {table} WHERE {where}{group}", *values)
+
+    async def _rows(
+        self, table: str, time: str, columns: Sequence[str], since: str, until: str, tenant: str | None
+    ) -> Sequence[Any]:
+        where, values = _within(time, since, until, tenant)
+        return await self._fetch(f"SELECT {', '.join(columns)} FROM {table} WHERE {where}", *values)
+
+
+def _within(time: str, since: str, until: str, tenant: str | None) -> tuple[str, list[str]]:
+    where, values = f"{time} >= ?1 AND {time} < ?2", [since, until]
+    return (where, values) if tenant is None else (f"{where} AND tenant = ?3", [*values, tenant])

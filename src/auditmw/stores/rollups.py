@@ -1,0 +1,207 @@
+"""The rollups of a SQL store.
+
+Whoever rolls reads, works out what cells change by, and applies that only if nobody else has changed the rollups since.
+"""
+
+# ruff: noqa: S608  (tables and columns are constants of this package; values are bound)
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final, NamedTuple, TypeVar
+
+from auditmw.canonical import canonical_json
+from auditmw.rollups.calls import calls_of
+from auditmw.rollups.cells import Cells, cells_of
+from auditmw.rollups.days import DAY_KEY, DAY_SUMS, DayCell
+from auditmw.rollups.grouping import DAY_US, Group, GroupRow, day_of, us_of_day, week_start
+from auditmw.rollups.hours import HOUR_KEY
+from auditmw.rollups.weeks import WEEK_KEY, WeekCell
+from auditmw.stores.rollup_rows import (
+    HOUR_VALUES,
+    WEEK_VALUES,
+    day_cell,
+    day_rows,
+    hour_cell,
+    hour_rows,
+    stored_key,
+    week_cell,
+    week_rows,
+)
+from auditmw.stores.rollup_view import COLUMN_OF, Dialect, Extent, Fetch, RollupView
+
+Many = Callable[[str, list[tuple[Any, ...]]], Awaitable[Any]]
+R = TypeVar("R", bound=GroupRow)
+WEEK_US: Final = 7 * DAY_US
+
+
+class Transaction(NamedTuple):
+    """What runs inside one: a query, and one statement for many rows."""
+
+    fetch: Fetch
+    many: Many
+
+
+class _Table(NamedTuple):
+    """One kind of cells."""
+
+    name: str
+    key: tuple[str, ...]
+    values: tuple[str, ...]
+    cell_of: Callable[[Sequence[Any]], Any]
+    rows_of: Callable[[dict[Group, Any]], list[tuple[Any, ...]]]
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of its key."""
+        return [COLUMN_OF.get(name, name) for name in self.key]
+
+
+_DAYS: Final = _Table("audit_rollup_day", DAY_KEY, DAY_SUMS, day_cell, day_rows)
+_HOURS: Final = _Table("audit_rollup_hour", HOUR_KEY, HOUR_VALUES, hour_cell, hour_rows)
+_WEEKS: Final = _Table("audit_rollup_week", WEEK_KEY, WEEK_VALUES, week_cell, week_rows)
+
+
+class Rollups:
+    """Lives on the writer's event loop. Every method raises StoreUnavailable as a store's `append` does."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        reading: Callable[[], AbstractAsyncContextManager[Fetch]],
+        writing: Callable[[], AbstractAsyncContextManager[Transaction]],
+    ) -> None:
+        self._dialect = dialect
+        self._reading = reading
+        self._writing = writing
+
+    @asynccontextmanager
+    async def view(self) -> AsyncIterator[RollupView]:
+        """One moment of them."""
+        async with self._reading() as fetch:
+            yield RollupView(fetch, self._dialect)
+
+    async def apply(self, cells: Cells, known: Extent, watermark: int) -> bool:
+        """Add these cells and move the watermark, unless somebody has changed the rollups since `known`."""
+        move = "UPDATE audit_rollup SET watermark = ?1 WHERE watermark = ?2 AND changes = ?3 RETURNING watermark"
+        async with self._writing() as tx:
+            if not await tx.fetch(move, watermark, known.watermark, known.changes):
+                return False
+            await self._add_days(tx, cells.days)
+            await self._merge(tx, _HOURS, cells.hours)
+            await self._merge(tx, _WEEKS, cells.weeks)
+            return True
+
+    async def clear(self) -> None:
+        """Forget all, so that everything is rolled again."""
+        async with self._writing() as tx:
+            await self._changed(tx)
+            await tx.fetch("UPDATE audit_rollup SET watermark = 0")
+            for table in (_DAYS, _HOURS, _WEEKS):
+                await tx.fetch(f"DELETE FROM {table.name}")
+
+    async def forget_user(self, user_id: str, tenant: str | None = None) -> None:
+        """Bring what is kept under a person's name in line with the entries, after an erasure; again does no harm.
+
+        What entries no longer say of the person is kept as of nobody. Without a tenant: in every one.
+        """
+        async with self._writing() as tx:
+            await self._changed(tx)
+            days = await self._of_user(tx, _DAYS, user_id, tenant)
+            weeks = await self._of_user(tx, _WEEKS, user_id, tenant)
+            if not days and not weeks:
+                return
+            times = [us_of_day(cell.day) for cell in days] + [us_of_day(cell.week) for cell in weeks]
+            view = RollupView(tx.fetch, self._dialect)
+            extent = await view.extent()
+            kept = cells_of(
+                calls_of(
+                    await view.during(
+                        min(times), max(times) + WEEK_US, below=extent.watermark, user_id=user_id, tenant=tenant
+                    )
+                )
+            )
+            await self._add_days(tx, _moved(days, kept.days, DayCell, DAY_KEY))
+            await self._merge(tx, _WEEKS, _moved(weeks, kept.weeks, WeekCell, WEEK_KEY))
+
+    async def recount(self, since_us: int, until_us: int) -> None:
+        """Make the cells of these whole weeks anew from the entries, after some of them were removed."""
+        since_us, until_us = week_start(since_us), week_start(until_us - 1) + WEEK_US
+        async with self._writing() as tx:
+            await self._changed(tx)
+            for table in (_DAYS, _HOURS, _WEEKS):
+                time = table.key[0]
+                await tx.fetch(
+                    f"DELETE FROM {table.name} WHERE {time} >= ?1 AND {time} < ?2", day_of(since_us), day_of(until_us)
+                )
+            view = RollupView(tx.fetch, self._dialect)
+            watermark = (await view.extent()).watermark
+            cells = Cells()
+            for start_us in range(since_us, until_us, DAY_US):
+                for call in calls_of(await view.during(start_us, start_us + DAY_US, below=watermark)):
+                    if start_us <= call.last.timestamp_us < start_us + DAY_US:
+                        cells.count(call)
+            await self._add_days(tx, cells.days)
+            await self._merge(tx, _HOURS, cells.hours)
+            await self._merge(tx, _WEEKS, cells.weeks)
+
+    async def _changed(self, tx: Transaction) -> None:
+        """First in a transaction: it makes those who roll meanwhile begin anew."""
+        await tx.fetch("UPDATE audit_rollup SET changes = changes + 1")
+
+    async def _add_days(self, tx: Transaction, cells: dict[Group, DayCell]) -> None:
+        added = ", ".join(f"{name} = {_DAYS.name}.{name} + excluded.{name}" for name in DAY_SUMS)
+        await tx.many(f"{_insert(_DAYS)} DO UPDATE SET {added}", day_rows(cells))
+        await self._drop_empty(tx, _DAYS, cells)
+
+    async def _merge(self, tx: Transaction, table: _Table, cells: dict[Group, R]) -> None:
+        """Add cells to those that are stored."""
+        stored = {cell.group(table.key): cell for cell in await self._stored(tx, table, cells)}
+        for key, cell in cells.items():
+            if key in stored:
+                stored[key].add(cell)
+            else:
+                stored[key] = cell
+        replaced = ", ".join(f"{name} = excluded.{name}" for name in table.values)
+        await tx.many(f"{_insert(table)} DO UPDATE SET {replaced}", table.rows_of(stored))
+        await self._drop_empty(tx, table, cells)
+
+    async def _stored(self, tx: Transaction, table: _Table, keys: Iterable[Group]) -> list[Any]:
+        parts = " AND ".join(
+            f"t.{column} = {self._dialect.part.format(place)}" for place, column in enumerate(table.columns)
+        )
+        sql = f"SELECT t.* FROM {self._dialect.keys} JOIN {table.name} AS t ON {parts}"
+        wanted = canonical_json([stored_key(key) for key in keys]).decode()
+        return [table.cell_of(row) for row in await tx.fetch(sql, wanted)]
+
+    async def _of_user(self, tx: Transaction, table: _Table, user_id: str, tenant: str | None) -> list[Any]:
+        where, values = ("user_id = ?1", [user_id])
+        if tenant is not None:
+            where, values = f"{where} AND tenant = ?2", [*values, tenant]
+        return [table.cell_of(row) for row in await tx.fetch(f"SELECT * FROM {table.name} WHERE {where}", *values)]
+
+    async def _drop_empty(self, tx: Transaction, table: _Table, cells: dict[Group, Any]) -> None:
+        emptied = [stored_key(key) for key, cell in cells.items() if cell.calls <= 0]
+        if emptied:
+            where = " AND ".join(f"{column} = ?{place}" for place, column in enumerate(table.columns, start=1))
+            await tx.many(f"DELETE FROM {table.name} WHERE {where} AND calls = 0", emptied)
+
+
+def _insert(table: _Table) -> str:
+    width = len(table.key) + len(table.values)
+    marks = ", ".join(f"?{place}" for place in range(1, width + 1))
+    return f"INSERT INTO {table.name} VALUES ({marks}) ON CONFLICT ({', '.join(table.columns)})"
+
+
+def _moved(stored: list[R], kept: dict[Group, R], cell_type: type[R], key: tuple[str, ...]) -> dict[Group, R]:
+    """What the cells of a person change by, and those of nobody, when of the person only `kept` remains."""
+    moved: dict[Group, R] = {}
+    for cell in stored:
+        remaining = kept.get(cell.group(key)) or cell_type.of(key, cell.group(key))
+        gone = remaining.minus(cell)
+        moved[cell.group(key)] = gone
+        nobody = cell.minus(remaining)
+        nobody.user = None
+        moved[nobody.group(key)] = nobody
+    return moved
