@@ -116,6 +116,10 @@ class NotCovered(AuditError):  # noqa: N818  (as above)
     """No checkpoint covers this entry yet, so it cannot be proven: try again in a minute, when the writer made one."""
 
 
+class ClockJumped(AuditError):  # noqa: N818  (as above)
+    """The clock may have been set by more than a day: nothing is deleted before somebody confirms that it is right."""
+
+
 class NoTrail(AuditError):  # noqa: N818  (as above)
     """There is no trail here: check the URL in --db or AUDITMW_DB."""
 

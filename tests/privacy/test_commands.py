@@ -97,3 +97,32 @@ def test_hold_says_what_it_needs(auditmw, db):
     assert "why?" in auditmw("hold", "add", "--user", "alice")[2]
     assert "which hold?" in auditmw("hold", "release")[2]
     assert auditmw("hold", "release", "nothing")[0] == 3
+
+
+def test_retain_sets_the_policy_and_says_what_it_did(auditmw, db):
+    assert "no policy" in auditmw("retain")[2]
+    code, _, err = auditmw("retain", "--policy", "standard")
+    assert code == 0
+    assert "standard@1: removed 0 entries; the log begins at leaf 0" in err
+    assert auditmw("retain")[0] == 0
+    code, _, err = auditmw("retain", "--dry-run")
+    assert (code, err) == (0, "nothing is due\n")
+    assert users(db) == ["alice", "bob", "alice"]
+
+
+def test_retain_refuses_gdpr_without_what_must_be_stated_and_what_is_no_interval(auditmw, db):
+    code, _, err = auditmw("retain", "--policy", "gdpr")
+    assert code == 3
+    assert "the policy gdpr needs a period `gone` for core" in err
+    assert "no interval" in auditmw("retain", "--every", "often")[2]
+
+
+def test_a_dry_run_lists_what_is_due(auditmw, db, monkeypatch):
+    auditmw("retain", "--policy", "standard")
+    monkeypatch.setattr("auditmw.clock.SystemClock.now_us", lambda self: 1_900_000_000_000_000)
+    code, out, _ = auditmw("retain", "--dry-run", "--format", "json")
+    assert code == 0
+    assert {line["class"] for line in map(json.loads, out.splitlines())} == {"who", "rows"}
+    code, _, err = auditmw("retain")
+    assert code == 3
+    assert "Is the clock right?" in err

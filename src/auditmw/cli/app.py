@@ -28,6 +28,7 @@ COMMANDS: Final = (
     "gateway",
     "ship",
     "migrate",
+    "retain",
     "hold",
     "erase",
     "doctor",

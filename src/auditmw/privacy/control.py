@@ -19,6 +19,7 @@ from auditmw.journal import survey
 from auditmw.locations import journal_directory, key_directory
 from auditmw.log.keys import Signer
 from auditmw.prices import PriceBook
+from auditmw.rolling import roll
 from auditmw.sealing import control_entry, numbered
 from auditmw.signing import make_signing
 from auditmw.signing_keys import find_signing_key
@@ -111,6 +112,12 @@ class ControlLog:
         """Take a user's name out of the rollups, as far as entries no longer hold it."""
         if (rollups := self._store.rollups) is not None:
             self._runner.run(rollups.forget_user(user_id, tenant))
+
+    def roll(self) -> None:
+        """Bring the rollups up to the newest entry, so that what goes stays in the sums."""
+        if (rollups := self._store.rollups) is not None:
+            while self._runner.run(roll(rollups)):
+                pass
 
     async def _sign(self) -> None:
         signing = make_signing(self._store, self.url, self.journal_dir, self._health, chosen=self._chosen_key)

@@ -17,6 +17,8 @@ from auditmw.stores.filters import Condition
 from auditmw.stores.privacy import KeptRow, PrivacyStore
 
 PREFIX: Final = "hold/"
+PROGRESS: Final = "retention/progress"
+"""Up to where each class was swept; forgotten with a hold, whose entries lie before it."""
 _SCOPE: Final = ("user_id", "tenant", "session_id", "model")
 _PLACE: Final = {name: STORED_FIELDS.index(name) for name in (*_SCOPE, "timestamp_us", "subject")}
 _PAGE: Final = 1000
@@ -119,6 +121,7 @@ def release_hold(log: ControlLog, store: PrivacyStore, hold_id: str) -> Hold:
     hold = msgspec.convert(found, Hold)
     log.declare("hold_release", subject=hold.user_id, tenant=hold.tenant, hold=hold.id)
     store.delete_setting(PREFIX + hold_id)
+    store.delete_setting(PROGRESS)
     return hold
 
 

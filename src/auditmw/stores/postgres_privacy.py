@@ -118,6 +118,14 @@ class PostgresPrivacy:
         found = self._all(sql, to_datetime(stored_at_us))[0][0]
         return self.head()[1] if found is None else found
 
+    def moments(self, since_us: int) -> list[int]:
+        """When something was stored, by the hour."""
+        sql = """
+            SELECT min(stored_at) FROM audit_batches WHERE stored_at >= $1 GROUP BY date_trunc('hour', stored_at)
+            UNION SELECT stored_at FROM audit_trail WHERE stored_at >= $1 ORDER BY 1
+        """
+        return [to_us(moment) for (moment,) in self._all(sql, to_datetime(since_us))]
+
     def leaf_hashes(self, first: int, until: int) -> bytes:
         """The stored hashes of these leaves."""
         return slice_hashes([(row[0], row[1]) for row in self._all(LEAF_HASHES, first, until)], first, until)
@@ -226,6 +234,11 @@ class PostgresPrivacy:
         """An entry's content."""
         rows = self._all(_CONTENT, leaf_index)
         return KeptContent(*rows[0]) if rows else None
+
+    def rolled_users(self, before_day: str) -> list[tuple[str, str | None]]:
+        """The users whom the rollups name."""
+        sql = "SELECT DISTINCT user_id, tenant FROM audit_rollup_day WHERE user_id <> '' AND day < $1 ORDER BY 1, 2"
+        return [(user_id, tenant or None) for user_id, tenant in self._all(sql, before_day)]
 
     def data_keys(self, after: str, limit: int) -> list[tuple[str, str, bytes]]:
         """The keys of content."""

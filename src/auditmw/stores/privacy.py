@@ -81,6 +81,9 @@ class PrivacyStore(Protocol):
     def leaf_since(self, stored_at_us: int) -> int:
         """The leaf index of the first entry that was stored at this time or later; the trail's size where none was."""
 
+    def moments(self, since_us: int) -> list[int]:
+        """The hours, and the last time, at which something was stored since then, in order."""
+
     def leaf_hashes(self, first: int, until: int) -> bytes:
         """The stored hashes of these leaves, concatenated."""
 
@@ -101,6 +104,9 @@ class PrivacyStore(Protocol):
 
     def content(self, leaf_index: int) -> KeptContent | None:
         """An entry's content."""
+
+    def rolled_users(self, before_day: str) -> list[tuple[str, str | None]]:
+        """The users, each in a tenant, whose names the rollups hold for days before this one."""
 
     def data_keys(self, after: str, limit: int) -> list[tuple[str, str, bytes]]:
         """Keys of content behind this id: each its id, the name of the key that wraps it, and its wrapped form."""

@@ -102,6 +102,14 @@ class SqlitePrivacy:
                 high = middle
         return low
 
+    def moments(self, since_us: int) -> list[int]:
+        """When something was stored, by the hour."""
+        sql = """
+            SELECT min(stored_at_us) FROM audit_entries WHERE leaf_index >= ?1 GROUP BY stored_at_us / 3600000000
+            UNION SELECT stored_at_us FROM audit_trail WHERE size > ?1 ORDER BY 1
+        """
+        return [moment for (moment,) in self._all(sql, self.leaf_since(since_us))]
+
     def leaf_hashes(self, first: int, until: int) -> bytes:
         """The stored hashes of these leaves."""
         return slice_hashes(self._all(_LEAF_HASHES, first, until), first, until)
@@ -161,6 +169,11 @@ class SqlitePrivacy:
         """An entry's content."""
         rows = self._all(_CONTENT, leaf_index)
         return KeptContent(*rows[0]) if rows else None
+
+    def rolled_users(self, before_day: str) -> list[tuple[str, str | None]]:
+        """The users whom the rollups name."""
+        sql = "SELECT DISTINCT user_id, tenant FROM audit_rollup_day WHERE user_id <> '' AND day < ? ORDER BY 1, 2"
+        return [(user_id, tenant or None) for user_id, tenant in self._all(sql, before_day)]
 
     def data_keys(self, after: str, limit: int) -> list[tuple[str, str, bytes]]:
         """The keys of content."""
