@@ -1,0 +1,246 @@
+"""What the pages say."""
+
+import re
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from auditmw import AuditTrail, dashboard
+from auditmw.dashboard.pages import name_of
+from auditmw.errors import ConfigurationError
+from auditmw.reports import REPORTS
+from auditmw.testing import FakeClock
+
+from .conftest import EVIL, NOW
+
+
+def words(response):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.text))
+
+
+async def test_the_overview_counts_calls_and_not_attempts(browse):
+    day = words(await browse("/?days=1"))
+    calls, attempts = map(int, re.search(r"Calls (\d+) (\d+) attempts", day).groups())
+    assert attempts == calls + 1
+
+
+@pytest.mark.parametrize("query", ["", "?days=1", "?days=7&split=model", "?days=90", "?tenant=acme"])
+async def test_every_overview_is_drawn(query, browse):
+    response = await browse(f"/{query}")
+    assert response.status_code == 200
+    assert response.text.count("<svg") == 6 + response.text.count('class="drawn"')
+
+
+async def test_a_tenant_of_no_calls_has_an_overview_too(browse):
+    assert "No call was recorded" in words(await browse("/?tenant=nobody"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/?days=2",
+        "/?days=x",
+        "/?split=weather",
+        "/entries?since=never",
+        "/entries?before=-1",
+        "/entries?status=good",
+        "/reports/cost?by=weather",
+    ],
+)
+async def test_what_cannot_be_asked_is_said_on_a_page(path, browse):
+    response = await browse(path)
+    assert response.status_code == 400
+    assert "<h1>400</h1>" in response.text
+
+
+async def test_what_is_not_there_is_said_on_a_page(browse):
+    for path in ("/entries/nothing", "/reports/weather", "/search?q=nobody", "/weather"):
+        assert (await browse(path)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("long", "/entries/long"),
+        ("call-long", "/entries?call_id=call-long"),
+        ("grace", "/entries?user_id=grace"),
+        ("s-grace-1", "/entries?session_id=s-grace-1"),
+        ("translate", "/entries?action=translate"),
+        ("gpt-5-mini", "/entries?model=gpt-5-mini"),
+        ("acme", "/entries?tenant=acme"),
+        (" ", "/entries?"),
+    ],
+)
+async def test_a_search_leads_to_what_is_called_so(text, place, browse):
+    response = await browse(f"/search?q={text}")
+    assert (response.status_code, response.headers["location"]) == (303, place)
+
+
+async def test_pages_of_entries_hold_every_entry_once_in_either_direction(browse):
+    seen, path = [], "/entries?user_id=grace"
+    newer = None
+    while path:
+        text = (await browse(path)).text
+        seen.append(re.findall(r'/entries/(\S+?)" title', text))
+        older = re.search(r'rel="next" href="([^"]+)"', text)
+        newer = re.search(r'rel="prev" href="([^"]+)"', text) or newer
+        path = older and older[1].replace("&amp;", "&")
+    assert len(seen) > 2
+    assert len({name for page in seen for name in page}) == sum(map(len, seen))
+    back = (await browse(newer[1].replace("&amp;", "&"))).text
+    assert re.findall(r'/entries/(\S+?)" title', back) == seen[-2]
+
+
+async def test_days_are_whole_and_the_last_is_included(browse):
+    text = (await browse(f"/entries?since={NOW:%Y-%m-%d}&until={NOW:%Y-%m-%d}")).text
+    assert set(re.findall(r">(\d{4}-\d\d-\d\d) ", text)) == {f"{NOW:%Y-%m-%d}"}
+
+
+async def test_an_entry_leads_to_what_it_belongs_to(browse):
+    assert "/entries/inner" in (await browse("/entries/outer")).text
+    assert "/entries/outer" in (await browse("/entries/inner")).text
+    attempts = (await browse("/entries/second")).text
+    assert "/entries/first" in attempts
+    assert "attempt 2" in words(await browse("/entries/second"))
+
+
+async def test_control_entries_are_shown_when_asked_for(browse):
+    text = (await browse("/entries?kind=control")).text
+    (name, *_) = re.findall(r'/entries/(\S+?)" title', text)
+    assert (await browse(f"/entries/{name}")).status_code == 200
+
+
+async def test_fields_full_of_scripts_are_text(browse):
+    for path in ("/entries/evil", "/entries?status=error", "/?split=model", "/?days=1", "/reports/errors?days=1"):
+        text = (await browse(path)).text
+        assert EVIL not in text
+        assert "\u202e" not in text
+        assert "\x1b" not in text
+    assert "\\u202egnp.exe" in words(await browse("/entries/evil"))
+
+
+@pytest.mark.parametrize("name", REPORTS)
+async def test_every_report_has_a_page_by_itself(name, browse):
+    response = await browse(f"/reports/{name}?days=7")
+    assert response.status_code == 200
+    assert f"/reports/{name}" in (await browse("/reports")).text
+
+
+# --- evidence --------------------------------------------------------------------------------------------------------
+
+
+def verified(app):
+    """The verifications that an app's evidence page has begun, when they have ended."""
+    views = next(route.endpoint.__self__ for route in app._app.routes if route.path == "/evidence")
+    views._verifications.wait()
+
+
+async def test_the_state_of_the_evidence_is_told(browse, trail, signed):
+    app = dashboard.app(trail, keys=[signed[1]])
+    await browse("/evidence", app)
+    verified(app)
+    told = words(await browse("/evidence", app))
+    assert "Not anchored yet 1 since" in told
+    assert "verified The trail leads to a root that a key of yours signed." in told
+
+
+async def test_without_a_key_it_only_agrees_with_itself(browse, trail):
+    app = dashboard.app(trail)
+    await browse("/evidence", app)
+    verified(app)
+    told = words(await browse("/evidence", app))
+    assert "none of the keys given here" in told
+    assert "self-consistent" in told
+    assert "no key was given to check its signature" in words(await browse("/entries/second", app))
+
+
+async def test_a_verification_is_not_made_again_at_every_look(browse, trail, monkeypatch):
+    app = dashboard.app(trail)
+    await browse("/evidence", app)
+    verified(app)
+    monkeypatch.setattr("auditmw.dashboard.evidence.verify_trail", lambda *_, **__: pytest.fail("again"))
+    await browse("/evidence", app)
+    verified(app)
+
+
+@pytest.fixture
+def tampered(tmp_path, signed):
+    """A copy of the trail in which an entry was changed."""
+    path = tmp_path / "trail.db"
+    with sqlite3.connect(signed[0].removeprefix("sqlite:///")) as source, sqlite3.connect(path) as copy:
+        source.backup(copy)
+        copy.execute("UPDATE audit_entries SET user_id = 'mallory' WHERE request_id = 'second'")
+    source.close()
+    copy.close()
+    trail = AuditTrail(f"sqlite:///{path}", clock=FakeClock(NOW))
+    yield trail
+    trail.close()
+
+
+async def test_a_changed_entry_is_told_on_its_page_and_by_the_evidence(browse, tampered, signed):
+    app = dashboard.app(tampered, keys=[signed[1]])
+    assert "The entry is not as it was written" in words(await browse("/entries/second", app))
+    await browse("/evidence", app)
+    verified(app)
+    assert "tampered The trail is not as it was written" in words(await browse("/evidence", app))
+
+
+async def test_a_trail_in_memory_is_shown_and_proves_nothing(browse):
+    with AuditTrail("memory://") as trail:
+        with trail.call(model="m", user_id="alice") as call:
+            pass
+        trail.sync.flush()
+        app = dashboard.app(trail)
+        assert "alice" in (await browse("/entries", app)).text
+        assert "Nothing can be proven here" in words(await browse(f"/entries/{call.request_id}", app))
+        assert "can be verified at" in words(await browse("/evidence", app))
+
+
+async def test_a_trail_of_lines_has_no_checkpoint(browse, tmp_path):
+    with AuditTrail(f"jsonl:///{tmp_path}/lines") as trail:
+        with trail.call(model="m"):
+            pass
+        trail.sync.flush()
+        app = dashboard.app(trail)
+        assert "no checkpoint yet" in words(await browse("/evidence", app))
+        verified(app)
+        assert "structure" in words(await browse("/evidence", app))
+
+
+# --- around it -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("sqlite:////var/lib/audit.db", "audit.db"),
+        ("postgresql://ann:secret@db.example/audit?sslmode=require", "db.example/audit"),
+        ("memory://", "memory"),
+    ],
+)
+def test_a_page_names_the_trail_and_keeps_its_secrets(url, name):
+    assert name_of(url) == name
+
+
+def test_a_key_that_is_none_is_refused_at_once(trail):
+    with pytest.raises(ConfigurationError):
+        dashboard.app(trail, keys=["no key"])
+
+
+@pytest.mark.parametrize("package", ["starlette", "jinja2", "pygal"])
+def test_a_missing_package_is_named_with_its_extra(package):
+    code = f"""
+import sys
+sys.modules[{package!r}] = None
+from auditmw import AuditTrail, dashboard
+dashboard.app(AuditTrail("memory://"))
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert f"{package} is not installed: pip install 'auditmw[dashboard]'" in ran.stderr
+
+
+def test_the_clock_of_the_trail_is_the_one_that_counts(trail):
+    assert datetime.fromtimestamp(trail.clock.now_us() / 1e6, UTC) == NOW
