@@ -45,7 +45,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     sys.path.insert(0, str(HERE))
-    names = ["bare", *(n for n in options.only if n != "bare")] if options.only else [*OWN, *(PEERS if options.peers else ())]
+    names = (
+        ["bare", *(n for n in options.only if n != "bare")]
+        if options.only
+        else [*OWN, *(PEERS if options.peers else ())]
+    )
     pythons = {name: python_of(name) for name in names}
     results: dict[str, dict[str, dict[str, list[float]]]] = {}
     for mode in options.modes:
@@ -56,7 +60,9 @@ def main() -> None:
     for mode, contenders in results.items():
         show(mode, contenders)
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "rounds": options.rounds, "results": results}, indent=1))
+        options.json.write_text(
+            json.dumps({"machine": machine(), "rounds": options.rounds, "results": results}, indent=1)
+        )
 
 
 def python_of(name: str) -> str:
@@ -77,7 +83,9 @@ def python_of(name: str) -> str:
 def run(python: str, name: str, mode: str) -> dict[str, float]:
     """One contender's figures of one round; nothing if it fails."""
     command = [python, HERE / "overhead_run.py", name, mode, str(CALLS[mode])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(HERE)})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(HERE)}
+    )
     if done.returncode:
         print(f"{name} {mode} failed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
         return {}

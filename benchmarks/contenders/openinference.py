@@ -4,8 +4,9 @@ PACKAGES = ("opentelemetry-sdk", "openinference-instrumentation-anthropic==3.1.0
 
 
 def set_up(client, folder):
-    from contenders.exporting import provider
     from openinference.instrumentation.anthropic import AnthropicInstrumentor
+
+    from contenders.exporting import provider
 
     traces = provider()
     AnthropicInstrumentor().instrument(tracer_provider=traces)

@@ -4,8 +4,9 @@ PACKAGES = ("opentelemetry-sdk", "opentelemetry-instrumentation-anthropic==0.62.
 
 
 def set_up(client, folder):
-    from contenders.exporting import provider
     from opentelemetry.instrumentation.anthropic import AnthropicInstrumentor
+
+    from contenders.exporting import provider
 
     traces = provider()
     AnthropicInstrumentor().instrument(tracer_provider=traces)

@@ -4,8 +4,9 @@ PACKAGES = ("opentelemetry-sdk", "opentelemetry-instrumentation-genai-anthropic=
 
 
 def set_up(client, folder):
-    from contenders.exporting import provider
     from opentelemetry.instrumentation.genai.anthropic import AnthropicInstrumentor
+
+    from contenders.exporting import provider
 
     traces = provider()
     AnthropicInstrumentor().instrument(tracer_provider=traces)
