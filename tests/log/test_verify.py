@@ -220,6 +220,12 @@ def test_a_request_id_that_is_no_text_is_not_shown(made):
     assert made.verify().findings[0].request_id is None
 
 
+def test_every_run_of_missing_rows_is_named(made):
+    del made.rows[80:82]
+    del made.rows[70]
+    assert says(made.verify()) == [("missing", 70, 70), ("missing", 80, 81)]
+
+
 def test_a_missing_row_is_named(made):
     del made.rows[77:80]
     report = made.verify()
@@ -383,7 +389,7 @@ def test_a_head_that_was_changed(made, change, message):
     report = made.verify()
     assert report.verdict == "tampered"
     if message is not None:
-        assert [finding.message for finding in report.findings] == [message]
+        assert [(finding.kind, finding.message) for finding in report.findings] == [("head", message)]
 
 
 def test_a_trail_that_counts_more_than_is_there(made):
@@ -391,7 +397,15 @@ def test_a_trail_that_counts_more_than_is_there(made):
     for first, until in pairwise([0, 256, 512, 600]):
         verification.add(examine(made.chunk(first, until)))
     report = verification.report(made.writers, Strays())
-    assert [f.message for f in report.findings] == ["the trail counts 605 entries, and 600 are here"]
+    assert [(f.kind, f.message) for f in report.findings] == [
+        ("head", "the trail counts 605 entries, and 600 are here")
+    ]
+
+
+def test_a_trail_without_entries_has_no_last_time():
+    made = Made(0, checkpoints=())
+    made.head = made.head._replace(stored_at_us=5)
+    assert made.verify().verdict == "empty"
 
 
 def test_a_store_without_a_tree_has_no_head_and_no_tiles(made):
@@ -402,18 +416,15 @@ def test_a_store_without_a_tree_has_no_head_and_no_tiles(made):
     assert verification.report(None, Strays()).findings == []
 
 
-def test_another_digest_key_than_the_trails(made):
-    made = Made(
-        10,
-        special=[(3, AuditEntry(request_id="x", timestamp_us=1, hash_key_id="k"))],
-        checkpoints=(),
-    )
+def test_another_digest_key_than_the_trails():
+    special = [(3, AuditEntry(request_id="x", timestamp_us=1, hash_key_id="k"))]
+    made = Made(600, special=special, checkpoints=())
     assert made.verify().findings == []
     made.head = made.head._replace(key_id="k")
     assert made.verify().findings == []
     made.head = made.head._replace(key_id="other")
     message = "entries name another digest key than other, to which the trail is bound"
-    assert [f.message for f in made.verify().findings] == [message]
+    assert [(f.kind, f.message) for f in made.verify().findings] == [("head", message)]
 
 
 def test_a_tile_that_was_changed_or_is_gone(made):
@@ -449,21 +460,27 @@ def test_findings_are_kept_up_to_a_number_and_counted_beyond(made):
 
 
 def test_a_low_entry_that_is_found_late_is_still_the_first_bad_one(made):
-    made.strays = Strays([(2, "x")])
+    made.strays = Strays([(2, "x"), (10, "x")])
     for number in range(10, 300):
         made.change(number, input_tokens=5)
     assert made.verify().structure.first_bad.first == 2
 
 
+def test_of_two_findings_about_one_entry_the_first_is_told(made):
+    made.change(77, input_tokens=5)
+    made.strays = Strays([(77, "x")])
+    assert made.verify().structure.first_bad.kind == "changed"
+
+
 def test_entries_of_a_newer_version_cannot_be_judged():
-    special = [(3, AuditEntry(request_id="x", timestamp_us=1, v=2)), (5, AuditEntry(request_id="x", timestamp_us=1))]
-    made = Made(10, special=special, checkpoints=((SIGNER, 10),))
+    newer = AuditEntry(request_id="x", timestamp_us=1, v=2)
+    made = Made(600, special=[(3, newer)], checkpoints=((SIGNER, 600),))
     report = made.verify(verifiers=KEYS)
     assert (report.verdict, report.exit_code, report.structure.unknown) == ("cannot tell", 2, [3])
-    made.change(5, kind="dream")
+    made.change(500, kind="dream")
     made.mend()
-    made.checkpoints = [(10, made.note(10, SIGNER))]
-    assert made.verify(verifiers=KEYS).structure.unknown == [3, 5]
+    made.checkpoints = [(600, made.note(600, SIGNER))]
+    assert made.verify(verifiers=KEYS).structure.unknown == [3, 500]
 
 
 def test_a_clock_that_went_back_is_counted():
@@ -588,9 +605,8 @@ def test_two_histories_are_one_keys_only_if_it_signed_both(made):
 
 def test_a_held_checkpoint_of_another_trail(made):
     report = made.verify(held=[made.note(300, origin="elsewhere")])
-    assert [f.message for f in report.findings] == [
-        f"you hold a checkpoint of elsewhere, and this is {ORIGIN}: it is another trail, or was put in its place"
-    ]
+    message = f"you hold a checkpoint of elsewhere, and this is {ORIGIN}: it is another trail, or was put in its place"
+    assert [(f.kind, f.message) for f in report.findings] == [("continuity", message)]
 
 
 def test_a_held_checkpoint_that_cannot_be_used(made):
