@@ -106,7 +106,7 @@ def rows_of(count: int) -> list[list[Any]]:
     with trail:
         seal_many(trail, 200)
         trail.sync.flush()
-        entries = [entry for entry in trail.sync.query()][:200]
+        entries = list(trail.sync.query())[:200]
     leaves = make_leaves(Batch("00" * 16, 1, entries), 0, 1_795_000_000_000_000)
     return [[*leaf.row, leaf.salts] for leaf in leaves] * (count // 200)
 
