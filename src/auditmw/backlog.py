@@ -126,11 +126,6 @@ class Backlog:
         return future
 
     @property
-    def awaited(self) -> bool:
-        """Whether somebody waits until an entry is stored."""
-        return bool(self._waits)
-
-    @property
     def waiting(self) -> int:
         """How many entries are sealed and not stored."""
         return self.last_seq - self.stored

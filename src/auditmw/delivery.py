@@ -94,7 +94,7 @@ class Delivery:
                 with orphan:
                     try:
                         done = await self._recover(orphan)
-                    except (JournalError, msgspec.ValidationError) as error:  # the others go on
+                    except (JournalError, msgspec.DecodeError) as error:  # the others go on
                         self._not_recovered(error)
                     else:
                         if not done:

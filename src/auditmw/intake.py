@@ -396,8 +396,8 @@ class Intake:
 
     @property
     def awaited(self) -> bool:
-        """Whether a call waits until its entry is stored."""
-        return self._backlog.awaited
+        """Whether calls wait until their entries are stored."""
+        return self._durability == "store"
 
     def snapshot(self) -> Health:
         """The health counters with what waits now."""

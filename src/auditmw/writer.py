@@ -252,6 +252,8 @@ class Writer:
                 self._flushes += [(self._intake.last_seq, future) for future in asked]
         stored, seconds = False, inf
         if self.external:
+            if not self._tried.done():
+                self._tried.set_result(None)
             self._intake.refresh()
         elif (self._intake.started or self._flushes) and await self._open():
             if self._orphans_wanted:

@@ -128,11 +128,9 @@ def test_who_waits_for_a_number_is_woken_when_it_is_stored_and_not_before():
     for _ in range(3):
         add(backlog)
     second, third = backlog.stored_when(2), backlog.stored_when(3)
-    assert backlog.awaited
     backlog.acknowledge(2)
     assert second.done()
     assert not third.done()
     assert backlog.stored_when(1).done()
     backlog.acknowledge(3)
     assert third.done()
-    assert not backlog.awaited
