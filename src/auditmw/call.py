@@ -97,6 +97,8 @@ class Call(msgspec.Struct, kw_only=True, weakref=True, eq=False):
     """Whether room was reserved for its entry; if not, the entry is dropped, and that is counted."""
     position: int | None = None
     """How far the journal, or the sequence, must be safe for this attempt to be; see `durability`."""
+    content: bytes | None = None
+    """The sealed prompt and answer, where the trail keeps them (`auditmw.privacy.vault`)."""
     run: Any = None
     """The suspended middlewares of this attempt (`auditmw.pipeline.Run`)."""
 

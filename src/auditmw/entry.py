@@ -152,6 +152,8 @@ class AuditEntry(msgspec.Struct, frozen=True, gc=False, array_like=True):
     writer: str | None = None
     seq: int | None = None
     leaf_index: int | None = None
+    content: bytes | None = None
+    """The sealed prompt and answer on their way to the store, which keeps them in a table of their own."""
 
     @property
     def timestamp(self) -> datetime:
@@ -198,7 +200,7 @@ class AuditEntry(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     def canonical(self) -> bytes:
         """RFC 8785 bytes of the stored fields, null ones left out."""
-        fields = {name: getattr(self, name) for name in self.__struct_fields__}
+        fields = {name: getattr(self, name) for name in self.__struct_fields__ if name != "content"}
         return canonical_text({k: v for k, v in fields.items() if v is not None}).encode()
 
     @classmethod
@@ -265,7 +267,9 @@ _STORED: Final[dict[str, tuple[str, Any]]] = {
 _RENAMED: Final = {stored: public for public, (stored, _) in _STORED.items()}
 _DEFAULTS: Final = {field.name: None if field.required else field.default for field in structs.fields(AuditEntry)}
 _FIELDS: Final = frozenset(AuditEntry.__struct_fields__)
-JSON_NAMES: Final[tuple[str, ...]] = tuple(_RENAMED.get(name, name) for name in AuditEntry.__struct_fields__)
+JSON_NAMES: Final[tuple[str, ...]] = tuple(
+    _RENAMED.get(name, name) for name in AuditEntry.__struct_fields__ if name != "content"
+)
 
 JSON_FIELDS: Final = frozenset({"tool_names", "usage_raw", "unit_prices", "sanitization", "metadata", "extra"})
 """Fields whose values are JSON; stores keep them as canonical JSON text."""
@@ -280,6 +284,6 @@ FIELD_CLASSES: Final[dict[str, tuple[str, ...]]] = {
 
 _ERASABLE: Final = frozenset(name for names in FIELD_CLASSES.values() for name in names)
 CORE_FIELDS: Final[tuple[str, ...]] = tuple(
-    name for name in AuditEntry.__struct_fields__ if name not in _ERASABLE and name != "leaf_index"
+    name for name in AuditEntry.__struct_fields__ if name not in _ERASABLE and name not in {"leaf_index", "content"}
 )
 """The fields that a leaf holds openly; `leaf_index` is the leaf's place, not its content."""

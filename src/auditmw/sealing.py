@@ -109,6 +109,7 @@ def entry_of(call: Call, logged_at_us: int) -> AuditEntry:
         call.trace_id,
         call.span_id,
         (make_safe(call.metadata) or None) if call.metadata else None,
+        content=call.content,
     )
 
 
@@ -132,6 +133,8 @@ def _encode_safely(entry: AuditEntry) -> tuple[AuditEntry, bytes]:
 
 def _fitting(field: structs.FieldInfo, value: Any) -> Any:
     """The value as the field can hold it: safe, of its type, else what stands for a value that was not usable."""
+    if field.name == "content":
+        return value if isinstance(value, bytes) else None
     safe = make_safe(value)
     try:
         return msgspec.convert(safe, _bounded(field.type))

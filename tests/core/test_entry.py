@@ -61,7 +61,9 @@ def strategy_of(field: msgspec.structs.FieldInfo):
     return TEXT
 
 
-ENTRIES = st.builds(AuditEntry, **{f.name: strategy_of(f) for f in msgspec.structs.fields(AuditEntry)})
+ENTRIES = st.builds(
+    AuditEntry, **{f.name: strategy_of(f) for f in msgspec.structs.fields(AuditEntry) if f.name != "content"}
+)
 
 
 @given(ENTRIES)
@@ -78,7 +80,7 @@ def test_an_entry_survives_the_journal(entry):
 
 @given(ENTRIES)
 def test_canonical_bytes_are_rfc_8785_of_the_fields_that_are_not_null(entry):
-    fields = {name: getattr(entry, name) for name in entry.__struct_fields__}
+    fields = {name: getattr(entry, name) for name in entry.__struct_fields__ if name != "content"}
     assert entry.canonical() == rfc8785.dumps({k: v for k, v in fields.items() if v is not None})
 
 
@@ -122,7 +124,7 @@ def test_the_json_names_are_those_of_the_contract():
 
 def test_every_field_but_the_leafs_place_is_in_exactly_one_class():
     classed = [name for names in FIELD_CLASSES.values() for name in names]
-    assert sorted([*classed, *CORE_FIELDS, "leaf_index"]) == sorted(AuditEntry.__struct_fields__)
+    assert sorted([*classed, *CORE_FIELDS, "leaf_index", "content"]) == sorted(AuditEntry.__struct_fields__)
     assert len(set(classed)) == len(classed)
 
 

@@ -22,8 +22,10 @@ from auditmw.errors import EvidenceError
 from auditmw.log.commitment import SALT_BYTES, commit
 from auditmw.log.merkle import leaf_hash as hash_leaf
 
-STORED_FIELDS: Final[tuple[str, ...]] = tuple(n for n in AuditEntry.__struct_fields__ if n != "leaf_index")
-"""What is stored of an entry; its leaf index is its place."""
+STORED_FIELDS: Final[tuple[str, ...]] = tuple(
+    n for n in AuditEntry.__struct_fields__ if n not in {"leaf_index", "content"}
+)
+"""What a row holds of an entry; its leaf index is its place, its content lies in a table of its own."""
 
 CLASS_VERSION: Final = 1
 _EMPTY_SLOT: Final = bytes(SALT_BYTES)
@@ -84,6 +86,17 @@ def draw_salts(rows: Sequence[Sequence[Any]]) -> list[bytes]:
         drawn = random[number * SALTS_BYTES : (number + 1) * SALTS_BYTES]
         salts.append(b"".join([drawn[c.slot] if _is_filled(c, values) else _EMPTY_SLOT for c in CLASSES]))
     return salts
+
+
+def bind_content(salts: bytes, sealed: bytes) -> tuple[bytes, bytes]:
+    """The salts of an entry that has this sealed content, and the content's own salt, to be kept beside it."""
+    salt = os.urandom(SALT_BYTES)
+    return salts[: CONTENT.slot.start] + content_commitment(salt, sealed), salt
+
+
+def content_commitment(salt: bytes, sealed: bytes) -> bytes:
+    """The commitment to sealed content; raises EvidenceError for a salt of another length."""
+    return commit(CONTENT.name, CLASS_VERSION, salt, sealed)
 
 
 def leaf_bytes(values: Sequence[Any], salts: bytes, erased: int = 0) -> bytes:

@@ -14,7 +14,7 @@ import msgspec
 from auditmw.canonical import MAX_INT, canonical_json
 from auditmw.entry import JSON_FIELDS, AuditEntry
 from auditmw.errors import PoisonEntry, StoreError
-from auditmw.log.leaf import STORED_FIELDS, draw_salts, leaf_hash
+from auditmw.log.leaf import STORED_FIELDS, bind_content, draw_salts, leaf_hash
 from auditmw.stores.protocol import Batch
 
 ColumnKind = Literal["text", "integer", "boolean", "time", "json"]
@@ -66,12 +66,33 @@ def places_of(kind: ColumnKind) -> tuple[int, ...]:
 _JSON: Final = places_of("json")
 
 
+class SealedContent(msgspec.Struct, frozen=True, array_like=True):
+    """A prompt and an answer under lock, as an entry carries them: the ciphertext, and its key, wrapped."""
+
+    key_id: str
+    wrapped_by: str
+    wrapped: bytes
+    sealed: bytes
+
+    def to_bytes(self) -> bytes:
+        """The form in which an entry and its journal carry it."""
+        return msgspec.msgpack.encode(self)
+
+
+class BoundContent(NamedTuple):
+    """The same with the salt of its commitment."""
+
+    content: SealedContent
+    salt: bytes
+
+
 class Leaf(NamedTuple):
-    """An entry on its way into a store: its row, its salts, and the hash that the tree takes."""
+    """An entry on its way into a store: its row, its salts, the hash that the tree takes, and its content."""
 
     row: list[Any]
     salts: bytes
     hash: bytes
+    content: BoundContent | None = None
 
 
 def make_leaves(batch: Batch, first: int, stored_at_us: int) -> list[Leaf]:
@@ -81,7 +102,8 @@ def make_leaves(batch: Batch, first: int, stored_at_us: int) -> list[Leaf]:
     """
     places = range(first, len(batch.entries))
     try:
-        return _leaves([_to_row(batch, place, stored_at_us) for place in places])
+        rows = [_to_row(batch, place, stored_at_us) for place in places]
+        return _leaves(rows, [batch.entries[place].content for place in places])
     except Exception:
         return [_leaf(batch, place, stored_at_us) for place in places]
 
@@ -89,7 +111,7 @@ def make_leaves(batch: Batch, first: int, stored_at_us: int) -> list[Leaf]:
 def to_row(entry: AuditEntry) -> list[Any]:
     """The entry's values as they are stored."""
     values = list(msgspec.structs.astuple(entry))
-    del values[_LEAF_INDEX]
+    del values[_LEAF_INDEX:]
     for place in _JSON:
         if values[place] is not None:
             values[place] = canonical_json(values[place]).decode()
@@ -106,9 +128,20 @@ def to_entry(row: Sequence[Any], leaf_index: int) -> AuditEntry:
     return AuditEntry(*values)
 
 
-def _leaves(rows: list[list[Any]]) -> list[Leaf]:
+def _leaves(rows: list[list[Any]], contents: Sequence[bytes | None]) -> list[Leaf]:
     msgspec.convert(rows, list[_Row])  # type: ignore[valid-type]  # a struct made at run time
-    return [Leaf(row, salts, leaf_hash(row, salts)) for row, salts in zip(rows, draw_salts(rows), strict=True)]
+    drawn = draw_salts(rows)
+    if not any(contents):
+        return [Leaf(row, salts, leaf_hash(row, salts)) for row, salts in zip(rows, drawn, strict=True)]
+    return list(map(_with_content, rows, drawn, contents))
+
+
+def _with_content(row: list[Any], salts: bytes, content: bytes | None) -> Leaf:
+    if content is None:
+        return Leaf(row, salts, leaf_hash(row, salts))
+    sealed = msgspec.msgpack.decode(content, type=SealedContent)
+    salts, salt = bind_content(salts, sealed.sealed)
+    return Leaf(row, salts, leaf_hash(row, salts), BoundContent(sealed, salt))
 
 
 def _to_row(batch: Batch, place: int, stored_at_us: int) -> list[Any]:
@@ -121,7 +154,7 @@ def _to_row(batch: Batch, place: int, stored_at_us: int) -> list[Any]:
 
 def _leaf(batch: Batch, place: int, stored_at_us: int) -> Leaf:
     try:
-        return _leaves([_to_row(batch, place, stored_at_us)])[0]
+        return _leaves([_to_row(batch, place, stored_at_us)], [batch.entries[place].content])[0]
     except Exception as error:
         raise PoisonEntry(f"entry {batch.entries[place].request_id!r} cannot be stored: {error}", place) from error
 

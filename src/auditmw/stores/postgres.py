@@ -198,6 +198,7 @@ async def _append(db: asyncpg.Connection, batch: Batch, *, lock_first: bool) -> 
         if trail["stored_at"] > stored_at:
             raise _TooEarly
         size, hashes = trail["size"], [leaf.hash for leaf in leaves]
+        await _insert_content(db, leaves, size)
         partial = await leaf_hashes(db, tile_start(size), size) if fills_tile(size, len(hashes)) else b""
         grown = grow(Frontier.from_bytes(trail["frontier"]), hashes, partial)
         await db.execute(
@@ -215,6 +216,16 @@ async def _append(db: asyncpg.Connection, batch: Batch, *, lock_first: bool) -> 
             grown.frontier.to_bytes(),
         )
         return len(hashes)
+
+
+async def _insert_content(db: asyncpg.Connection, leaves: list[Leaf], size: int) -> None:
+    found = [(size + place, *leaf.content) for place, leaf in enumerate(leaves) if leaf.content is not None]
+    if not found:
+        return
+    keys = {content.key_id: (content.key_id, content.wrapped_by, content.wrapped) for _, content, _ in found}
+    await db.executemany("INSERT INTO audit_data_keys VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", keys.values())
+    rows = [(leaf_index, content.key_id, salt, content.sealed) for leaf_index, content, salt in found]
+    await db.executemany("INSERT INTO audit_content VALUES ($1, $2, $3, $4)", rows)
 
 
 async def _copy(db: asyncpg.Connection, records: list[list[Any]], known: int) -> None:

@@ -102,6 +102,7 @@ class SqliteStore:
                 await db.execute("UPDATE audit_writers SET last_seq = ? WHERE id = ?", (batch.last_seq, writer_id))
             rows = [_written(leaf, size + place, writer_id) for place, leaf in enumerate(leaves)]
             await db.executemany(_INSERT, rows)
+            await _insert_content(db, leaves, size)
             hashes = [leaf.hash for leaf in leaves]
             partial = await leaf_hashes(db, tile_start(size), size) if fills_tile(size, len(hashes)) else b""
             grown = grow(Frontier.from_bytes(frontier), hashes, partial)
@@ -220,6 +221,16 @@ def _where(wanted: list[Condition]) -> tuple[str, list[Any]]:
 def _written(leaf: Leaf, leaf_index: int, writer_id: int) -> tuple[Any, ...]:
     leaf.row[WRITER] = writer_id
     return (leaf_index, *leaf.row, leaf.salts)
+
+
+async def _insert_content(db: aiosqlite.Connection, leaves: list[Leaf], size: int) -> None:
+    found = [(size + place, *leaf.content) for place, leaf in enumerate(leaves) if leaf.content is not None]
+    if not found:
+        return
+    keys = {content.key_id: (content.key_id, content.wrapped_by, content.wrapped) for _, content, _ in found}
+    await db.executemany("INSERT OR IGNORE INTO audit_data_keys VALUES (?, ?, ?)", keys.values())
+    rows = [(leaf_index, content.key_id, salt, content.sealed) for leaf_index, content, salt in found]
+    await db.executemany("INSERT INTO audit_content VALUES (?, ?, ?, ?)", rows)
 
 
 def _read(row: list[Any]) -> list[Any]:

@@ -18,7 +18,8 @@ $$;
 -- Appends entries and moves the heads; it neither reads entries nor changes what is stored. Of entries it sees their ids
 -- alone, by which a recovery tells what is stored already.
 GRANT SELECT (request_id) ON audit_entries TO audit_writer;
-GRANT INSERT ON audit_entries, audit_batches, audit_tiles, audit_checkpoints TO audit_writer;
+GRANT INSERT ON audit_entries, audit_batches, audit_tiles, audit_checkpoints, audit_content, audit_data_keys
+TO audit_writer;
 GRANT SELECT ON audit_schema, audit_trail, audit_writers, audit_batches, audit_tiles, audit_checkpoints, audit_settings
 TO audit_writer;
 GRANT UPDATE (size, frontier, stored_at, key_id) ON audit_trail TO audit_writer;
