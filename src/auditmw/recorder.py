@@ -134,9 +134,11 @@ class Recorder:
     def end(self, call: Call, status: Status, error: BaseException | None = None) -> None:
         """The attempt has ended; a second end is ignored."""
         if self._claim(call):
-            read_answer(call)
-            _note_end(call, status, error)
-            call.run.second_halves()
+            try:
+                read_answer(call)
+            finally:  # an interrupt meanwhile goes on when the entry is sealed
+                _note_end(call, status, error)
+                call.run.second_halves()
             self._intake.settle(call)
 
     async def end_async(self, call: Call, status: Status, error: BaseException | None = None) -> None:

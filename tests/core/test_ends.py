@@ -137,3 +137,16 @@ async def test_without_a_journal_and_refuse_nothing_is_sent(tmp_path):
     assert [(e.status, e.error_type) for e in entries] == [("blocked", "AuditUnavailable")] * 2
     assert trail.health().journal_failures
     await trail.aclose()
+
+
+async def test_an_interrupt_while_the_answer_is_read_goes_on_when_the_entry_is_sealed(trail, monkeypatch):
+    def interrupt(call):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("auditmw.recorder.read_answer", interrupt)
+    with pytest.raises(KeyboardInterrupt), trail.call():
+        pass
+    with pytest.raises(KeyboardInterrupt):
+        async with trail.call():
+            pass
+    assert [e.status for e in await anyio.to_thread.run_sync(entries_of, trail)] == ["success", "success"]
