@@ -66,9 +66,10 @@ async def _cells(
         first_us = -(-since_us // unit_us) * unit_us
         open_end = until_us >= now_us - _JUST_NOW_US
         last_us = (-(-until_us // unit_us) if open_end else until_us // unit_us) * unit_us
+    stored: list[Any] = []
     rows: list[Any] = []
     if first_us < last_us:
-        rows += await _stored(view, cells, key, first_us, last_us, tenant)
+        stored = await _stored(view, cells, key, first_us, last_us, tenant)
         fresh = await view.run(extent.watermark, extent.size)
         changed = delta(fresh, await view.others(fresh, extent.watermark))
         rows += _within(_of_kind(changed, cells.kind), cells.kind, first_us, last_us, tenant)
@@ -79,7 +80,9 @@ async def _cells(
         if start_us < end_us:
             found = await view.during(start_us, end_us)
             rows += grouped(_calls_within(found, start_us, end_us, tenant), key, cell_type)
-    return [row for row in added(rows, key, cell_type) if getattr(row, "calls", 0)]
+    if rows:
+        stored = [row for row in added(rows, key, cell_type, stored) if row.calls]
+    return stored
 
 
 async def _stored(

@@ -14,6 +14,7 @@ call is not judged. Of a week's calls of one user and model, the largest eight a
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import lru_cache
@@ -27,7 +28,7 @@ from auditmw.reports.grouping import columns_for
 from auditmw.reports.report import FromCells, Question, cell_report
 from auditmw.reports.statistics import weighted_spread
 from auditmw.rollups import buckets
-from auditmw.rollups.grouping import Group, added
+from auditmw.rollups.grouping import Group
 from auditmw.rollups.weeks import WEEK_KEY, LargeCall, WeekCell
 
 ENOUGH_CALLS: Final = 8
@@ -47,6 +48,11 @@ class Baseline(msgspec.Struct, frozen=True):
     limit_tokens: int
     log_median: float
     log_width: float
+
+    @property
+    def least_tokens(self) -> float:
+        """No call of fewer is unusual."""
+        return min(self.limit_tokens, math.exp(self.log_median + MAX_SCORE * self.log_width) - 2)
 
     def score(self, tokens: int) -> float:
         """How many robust standard deviations these tokens lie above the median."""
@@ -91,7 +97,9 @@ def anomalies(cells: list[WeekCell], question: Question) -> Answer:
     columns_for(question.by)
     since_us, until_us = to_us(question.since), to_us(question.until)
     levels = list(dict.fromkeys((tuple(question.by), ("model",))))
-    baselines = [_baselines(cells, level) for level in levels]
+    finest = tuple(dict.fromkeys((*question.by, "model")))
+    sizes = _sizes(cells, finest)
+    baselines = [_baselines(sizes, finest, level) for level in levels]
     found: list[Anomaly] = []
     unjudged = asked = 0
     for cell in cells:
@@ -101,26 +109,55 @@ def anomalies(cells: list[WeekCell], question: Question) -> Answer:
         if baseline is None:
             unjudged += cell.calls
             continue
-        found += _judged(cell, baseline, since_us, until_us)
+        if cell.top >= baseline.least_tokens:
+            found += _judged(cell, baseline, since_us, until_us)
     found.sort(key=lambda anomaly: (-anomaly.score, anomaly.timestamp_us))
     note = f"{unjudged} of {asked} calls could not be judged: fewer than {ENOUGH_CALLS} are like them"
     return Answer(_COLUMNS, found, [note] if unjudged else [])
 
 
-def _baselines(cells: Iterable[WeekCell], shared: Sequence[str]) -> dict[Group, Baseline]:
-    """The baseline of every group that is large enough."""
-    return {
-        row.group(shared): _baseline(row, shared) for row in added(cells, shared, WeekCell) if row.calls >= ENOUGH_CALLS
-    }
+class _Sizes:
+    """What a baseline is made of."""
+
+    __slots__ = ("calls", "counts", "squares", "tokens")
+
+    def __init__(self) -> None:
+        self.calls = self.tokens = self.squares = 0
+        self.counts: buckets.Counts = {}
+
+    def add(self, calls: int, tokens: int, squares: int, counts: buckets.Counts) -> None:
+        """Add calls."""
+        self.calls += calls
+        self.tokens += tokens
+        self.squares += squares
+        known = self.counts
+        for bucket, count in counts.items():
+            known[bucket] = known.get(bucket, 0) + count
 
 
-def _baseline(row: WeekCell, shared: Sequence[str]) -> Baseline:
-    mean = row.tokens / row.calls
-    width = math.sqrt(max(0.0, (row.squares - row.tokens * mean) / (row.calls - 1)))
-    log_median = weighted_spread([(_logarithm(bucket), count) for bucket, count in row.sizes.items()])
+def _sizes(cells: Iterable[WeekCell], shared: Sequence[str]) -> dict[Group, _Sizes]:
+    groups: defaultdict[Group, _Sizes] = defaultdict(_Sizes)
+    for cell in cells:
+        groups[cell.group(shared)].add(cell.calls, cell.tokens, cell.squares, cell.sizes)
+    return groups
+
+
+def _baselines(sizes: dict[Group, _Sizes], names: Sequence[str], shared: Sequence[str]) -> dict[Group, Baseline]:
+    """The baseline of every group that is large enough, from groups of finer names."""
+    places = [names.index(name) for name in shared]
+    groups: defaultdict[Group, _Sizes] = defaultdict(_Sizes)
+    for group, part in sizes.items():
+        groups[tuple([group[place] for place in places])].add(part.calls, part.tokens, part.squares, part.counts)
+    return {group: _baseline(found, shared) for group, found in groups.items() if found.calls >= ENOUGH_CALLS}
+
+
+def _baseline(sizes: _Sizes, shared: Sequence[str]) -> Baseline:
+    mean = sizes.tokens / sizes.calls
+    width = math.sqrt(max(0.0, (sizes.squares - sizes.tokens * mean) / (sizes.calls - 1)))
+    log_median = weighted_spread([(_logarithm(bucket), count) for bucket, count in sizes.counts.items()])
     return Baseline(
         name=f"the same {', '.join(shared)}" if shared else "all",
-        calls=row.calls,
+        calls=sizes.calls,
         median_tokens=round(math.expm1(log_median.middle)),
         limit_tokens=math.ceil(mean + SIGMAS * width),
         log_median=log_median.middle,

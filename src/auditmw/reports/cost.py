@@ -23,6 +23,7 @@ _COLUMNS: Final = (
     Column("mean_latency_us", "mean_latency_ms", "mean latency", "duration"),
 )
 _SUMS: Final = ("calls", "priced_nano", "priced", "unpriced", "latency_us", "timed", "all_tokens", "told")
+_LAST: Final = "\U0010ffff"
 PACE_DAYS: Final = 7
 LEAST_DAYS: Final = 3
 """Of fewer whole days there is no pace."""
@@ -32,14 +33,18 @@ def cost(cells: list[DayCell], question: Question) -> Answer:
     """Calls, tokens, cost and mean latency by group, dearest first within a day."""
     columns = [*columns_for(question.by), *_COLUMNS]
     rows = cells if "day" in question.by else added(cells, question.by, DayCell)
-    rows = sorted(rows, key=lambda row: -(row.cost_nano or 0))
-    rows.sort(key=lambda row: row.hour or row.day or "")
+    rows.sort(key=_dearest_first)
     calls, unpriced = sum(row.calls for row in rows), sum(row.unpriced for row in rows)
     note = f"{unpriced} of {calls} calls have no price, or only part of one: the cost shown is a lower bound"
     notes = [note] if unpriced else []
     if (projection := _projection(cells, question)) is not None:
         notes.append(projection)
     return Answer(columns, rows, notes)
+
+
+def _dearest_first(row: DayCell) -> tuple[str, int, str, str, str, str]:
+    names = (row.user or _LAST, row.model or _LAST, row.tenant or _LAST, row.team or _LAST)
+    return row.hour or row.day or "", -row.priced_nano, *names
 
 
 def _projection(cells: Sequence[DayCell], question: Question) -> str | None:

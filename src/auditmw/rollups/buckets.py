@@ -15,7 +15,7 @@ Counts = dict[int, int]
 
 _STEPS: Final = 8
 _BITS: Final = 3
-_decoder: Final = msgspec.json.Decoder(dict[int, int])
+_decoder: Final = msgspec.json.Decoder(list[int])
 
 
 def bucket_of(value: int) -> int:
@@ -71,10 +71,11 @@ def add(counts: Counts, other: Mapping[int, int], sign: int = 1) -> None:
 
 
 def to_text(counts: Counts) -> str:
-    """Counts as stores keep them."""
-    return msgspec.json.encode(dict(sorted(counts.items()))).decode()
+    """Counts as stores keep them: a bucket, its count, the next bucket, ..."""
+    return msgspec.json.encode([number for pair in sorted(counts.items()) for number in pair]).decode()
 
 
 def from_text(text: str) -> Counts:
     """Counts as `to_text` gives them."""
-    return _decoder.decode(text)
+    numbers = _decoder.decode(text)
+    return dict(zip(numbers[::2], numbers[1::2], strict=True))

@@ -127,16 +127,16 @@ def grouped(calls: Iterable[ReportedCall], by: Sequence[str], row_type: type[R])
     return in_order(rows)
 
 
-def added(parts: Iterable[R], by: Sequence[str], row_type: type[R]) -> list[R]:
-    """Rows added up into a row a group, in the order of the groups' values, absent ones last."""
-    rows: dict[Group, R] = {}
+def added(parts: Iterable[R], by: Sequence[str], row_type: type[R], onto: Iterable[R] = ()) -> list[R]:
+    """Rows added up into a row a group; those in `onto` are of different groups already, and are added to."""
+    rows = {row.group(by): row for row in onto}
     for part in parts:
         group = part.group(by)
         row = rows.get(group)
         if row is None:
             row = rows[group] = row_type.of(by, group)
         row.add(part)
-    return in_order(rows)
+    return list(rows.values())
 
 
 def in_order(rows: dict[Group, R]) -> list[R]:

@@ -35,8 +35,8 @@ class WeekCell(GroupRow, kw_only=True):
     tokens: int = 0
     squares: int = 0
     sizes: buckets.Counts = msgspec.field(default_factory=dict)
-    largest: list[LargeCall] = msgspec.field(default_factory=list)
-    """In falling order."""
+    large: list[LargeCall] | str = msgspec.field(default_factory=list)
+    """The largest ones in falling order; as text as long as nobody looks at them."""
     gone: list[str] = msgspec.field(default_factory=list)
     """Ids of calls that were taken out, for the cell that this one is added to."""
 
@@ -51,7 +51,7 @@ class WeekCell(GroupRow, kw_only=True):
         buckets.add(self.sizes, {buckets.bucket_of(tokens): 1}, sign)
         if sign < 0:
             self.gone.append(call.last.request_id)
-        elif len(self.largest) < LARGEST or tokens >= self.largest[-1].tokens:
+        elif len(self.large) < LARGEST or tokens >= self.largest[-1].tokens:
             self._keep([LargeCall(tokens, call.last.timestamp_us, call.last.request_id, call.cost_nano)])
 
     def add(self, other: Self) -> None:
@@ -62,8 +62,22 @@ class WeekCell(GroupRow, kw_only=True):
         buckets.add(self.sizes, other.sizes)
         if other.gone:
             gone = set(other.gone)
-            self.largest = [call for call in self.largest if call.request_id not in gone]
+            self.large = [call for call in self.largest if call.request_id not in gone]
         self._keep(other.largest)
+
+    @property
+    def largest(self) -> list[LargeCall]:
+        """The largest calls in falling order."""
+        if isinstance(self.large, str):
+            self.large = _decoder.decode(self.large)
+        return self.large
+
+    @property
+    def top(self) -> int:
+        """The tokens of the largest call; -1 where none is known."""
+        if isinstance(self.large, str):
+            return int(self.large[2 : self.large.index(",")]) if len(self.large) > 2 else -1
+        return self.large[0].tokens if self.large else -1
 
     def minus(self, other: Self) -> Self:
         """What this row holds beyond another one, as a row to be added."""
@@ -76,12 +90,12 @@ class WeekCell(GroupRow, kw_only=True):
             tokens=self.tokens - other.tokens,
             squares=self.squares - other.squares,
             sizes=sizes,
-            largest=[call for call in self.largest if call.request_id not in others],
+            large=[call for call in self.largest if call.request_id not in others],
             gone=sorted(others - mine),
         )
 
     def _keep(self, calls: Iterable[LargeCall]) -> None:
-        self.largest = sorted([*self.largest, *calls], key=_order)[:LARGEST]
+        self.large = sorted([*self.largest, *calls], key=_order)[:LARGEST]
 
 
 def _order(call: LargeCall) -> tuple[int, int, str]:
@@ -91,11 +105,6 @@ def _order(call: LargeCall) -> tuple[int, int, str]:
 _decoder: Final = msgspec.json.Decoder(list[LargeCall])
 
 
-def largest_to_text(calls: list[LargeCall]) -> str:
+def largest_to_text(cell: WeekCell) -> str:
     """The largest calls as stores keep them."""
-    return msgspec.json.encode(calls).decode()
-
-
-def largest_from_text(text: str) -> list[LargeCall]:
-    """The largest calls as `largest_to_text` gives them."""
-    return _decoder.decode(text)
+    return cell.large if isinstance(cell.large, str) else msgspec.json.encode(cell.large).decode()

@@ -9,7 +9,7 @@ from auditmw.rollups import buckets
 from auditmw.rollups.days import DAY_KEY, DAY_SUMS, DayCell
 from auditmw.rollups.grouping import Group
 from auditmw.rollups.hours import HOUR_KEY, HourCell
-from auditmw.rollups.weeks import WeekCell, largest_from_text, largest_to_text
+from auditmw.rollups.weeks import WeekCell, largest_to_text
 
 HOUR_VALUES: Final = ("calls", "attempts", "retried", "latency", "ttft")
 WEEK_VALUES: Final = ("calls", "tokens", "squares", "sizes", "largest")
@@ -17,7 +17,9 @@ WEEK_VALUES: Final = ("calls", "tokens", "squares", "sizes", "largest")
 
 def named(cell_type: Any, by: Sequence[str], group: Sequence[str], values: dict[str, Any]) -> Any:
     """A cell of a stored key."""
-    return cell_type(**{name: value or None for name, value in zip(by, group, strict=True)}, **values)
+    for name, value in zip(by, group, strict=True):
+        values[name] = value or None
+    return cell_type(**values)
 
 
 def day_cell(row: Sequence[Any]) -> DayCell:
@@ -48,7 +50,7 @@ def week_cell(row: Sequence[Any]) -> WeekCell:
         tokens=tokens,
         squares=squares,
         sizes=buckets.from_text(sizes),
-        largest=largest_from_text(largest),
+        large=largest,
     )
 
 
@@ -86,7 +88,7 @@ def week_rows(cells: dict[Group, WeekCell]) -> list[tuple[Any, ...]]:
             cell.tokens,
             cell.squares,
             buckets.to_text(cell.sizes),
-            largest_to_text(cell.largest),
+            largest_to_text(cell),
         )
         for key, cell in sorted_cells(cells)
     ]

@@ -42,7 +42,7 @@ CREATE TABLE audit_rollup_day (
     PRIMARY KEY (day, tenant, user_id, model)
 );
 
--- latency and ttft: how many calls by bucket of microseconds, as JSON; eight buckets to a doubling.
+-- latency and ttft: buckets of microseconds, each with how many calls are in it, as a JSON array of both in turn.
 CREATE TABLE audit_rollup_hour (
     hour text COLLATE "C" NOT NULL,
     tenant text COLLATE "C" NOT NULL,
@@ -57,7 +57,7 @@ CREATE TABLE audit_rollup_hour (
     PRIMARY KEY (hour, tenant, model, status, error_type)
 );
 
--- sizes: how many calls by bucket of tokens, as JSON; largest: tokens, time, id and cost of the largest calls.
+-- sizes: the same of tokens; largest: tokens, time, id and cost of the largest calls.
 CREATE TABLE audit_rollup_week (
     week text COLLATE "C" NOT NULL,
     tenant text COLLATE "C" NOT NULL,
