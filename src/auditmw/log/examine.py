@@ -17,7 +17,7 @@ from auditmw.errors import EvidenceError, UnknownSigner
 from auditmw.log.checkpoint import Checkpoint
 from auditmw.log.findings import Finding, about_entry, about_run, runs
 from auditmw.log.keys import Verifier
-from auditmw.log.leaf import STORED_FIELDS, leaf_hash
+from auditmw.log.leaf import CONTENT, STORED_FIELDS, leaf_hash
 from auditmw.log.merkle import HASH_BYTES
 from auditmw.log.note import Note
 
@@ -53,6 +53,7 @@ class Chunk(NamedTuple):
 
     `batches` are those that overlap it, `tiles` the roots of the full tiles that end in it, `checkpoints` the size and
     the text of those whose size is above `first` and at most `until`. `tiles` is None in a store without a tree.
+    `contents` are the commitments to the sealed contents that are stored, by leaf.
     """
 
     first: int
@@ -61,6 +62,7 @@ class Chunk(NamedTuple):
     batches: Sequence[StoredBatch]
     tiles: Mapping[int, bytes] | None
     checkpoints: Sequence[tuple[int, str]]
+    contents: Mapping[int, bytes] = {}
 
 
 class Control(NamedTuple):
@@ -129,6 +131,8 @@ def examine(chunk: Chunk, verifiers: Sequence[Verifier] = ()) -> Examined:
                 findings.append(_about(row, "changed", _HASH_CHANGED))
             elif stored is not None and (values[_WRITER] != writer or values[_SEQ] != seq):
                 findings.append(_about(row, "number", f"has not the number that its batch gives it, {writer} {seq}"))
+            elif (content := _content_finding(row, chunk.contents.get(row.leaf_index))) is not None:
+                findings.append(content)
         hashes.append(stored or found)
         stored_at.append(moment if _is_time(moment := values[_STORED_AT]) else 0)
         if values[_KIND] == "control":
@@ -151,6 +155,16 @@ def examine(chunk: Chunk, verifiers: Sequence[Verifier] = ()) -> Examined:
         heads=_heads(chunk.checkpoints, verifiers, findings),
         findings=findings,
     )
+
+
+def _content_finding(row: Row, stored: bytes | None) -> Finding | None:
+    """What is wrong with the content that lies beside an entry."""
+    slot = row.salts[CONTENT.slot]
+    expected = None if row.erased & CONTENT.bit or slot == _NO_HASH else slot
+    if stored == expected:
+        return None
+    what = "lacks its content" if stored is None else "has content that is not its own"
+    return _about(row, "content", f"{what}, and no entry says why")
 
 
 def read_head(text: str, verifiers: Sequence[Verifier]) -> Head:

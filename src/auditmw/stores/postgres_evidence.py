@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 from auditmw.entry import to_us
 from auditmw.errors import NoTrail
 from auditmw.log.examine import Chunk, Control, Row, StoredBatch
+from auditmw.log.leaf import content_commitment
 from auditmw.log.tiles import TILE_WIDTH
 from auditmw.log.verify import Strays, TrailHead
 from auditmw.stores.evidence import MAX_STRAYS, Extent, retain_entry
@@ -35,6 +36,7 @@ _EXTENT: Final = """
     FROM audit_batches
 """
 _FIRST_ROW: Final = f"SELECT {LEAF_INDEX} {ENTRIES} ORDER BY b.first_leaf, e.seq LIMIT 1"
+_CONTENTS: Final = "SELECT leaf_index, salt, sealed FROM audit_content WHERE leaf_index >= $1 AND leaf_index < $2"
 _RETAINED: Final = f"""
     SELECT {LEAF_INDEX}, e.metadata {ENTRIES}
     WHERE e.kind = 'control' AND e.action = 'retain' AND e.metadata LIKE '%"first_leaf"%' ORDER BY 1
@@ -99,6 +101,7 @@ class PostgresEvidence:
             [batch for batch in batches if batch.first_leaf + batch.entry_count > first],
             dict(self._all(tiles, first // TILE_WIDTH, until // TILE_WIDTH)),
             [(size, note) for size, note in self._all(checkpoints, first, until)],
+            {index: content_commitment(salt, sealed) for index, salt, sealed in self._all(_CONTENTS, first, until)},
         )
 
     def strays(self, head: TrailHead) -> Strays:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from auditmw.errors import NoTrail, SchemaMismatch, StoreUnavailable, TrailDamaged
 from auditmw.log.examine import Chunk, Control, Row, StoredBatch
+from auditmw.log.leaf import content_commitment
 from auditmw.log.tiles import TILE_WIDTH
 from auditmw.log.verify import Strays, TrailHead
 from auditmw.stores import path_of
@@ -44,6 +45,7 @@ _BATCHES: Final = """
         AND b.first_leaf < ?2
     ORDER BY b.first_leaf
 """
+_CONTENTS: Final = "SELECT leaf_index, salt, sealed FROM audit_content WHERE leaf_index >= ? AND leaf_index < ?"
 _RETAINED: Final = """
     SELECT leaf_index, metadata FROM audit_entries
     WHERE kind = 'control' AND action = 'retain' AND metadata LIKE '%"first_leaf"%' ORDER BY leaf_index
@@ -114,6 +116,7 @@ class SqliteEvidence:
             ],
             dict(self._all(tiles, first // TILE_WIDTH, until // TILE_WIDTH)),
             self._all(checkpoints, first, until),
+            {index: content_commitment(salt, sealed) for index, salt, sealed in self._all(_CONTENTS, first, until)},
         )
 
     def strays(self, head: TrailHead) -> Strays:
