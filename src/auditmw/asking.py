@@ -43,8 +43,7 @@ async def ask(store: Store, report: Report, question: Question, *, now_us: int, 
 
 async def _entries(store: Store, report: Report, question: Question, tenant: str | None) -> AsyncIterator[AuditEntry]:
     since, until = report.reach(question)
-    kinds = ("llm", "control") if report.controls else ("llm",)
-    for kind in kinds:
+    for kind in report.kinds:
         wanted = Filter(kind=kind, since_us=to_us(since), until_us=to_us(until), tenant=tenant)
         async for entry in store.query(wanted):
             yield entry

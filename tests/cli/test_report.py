@@ -77,7 +77,7 @@ def test_a_tenant_is_cut_out_of_the_trail(auditmw, db):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["weather"], "there is no report 'weather': use cost, anomalies, errors"),
+        (["weather"], "there is no report 'weather': use cost, anomalies, errors, surges"),
         (["cost", "--by", "colour"], "cannot group by 'colour'"),
         (["anomalies", "--by", "colour"], "cannot group by 'colour'"),
         (["cost", "--since", "-1h", "--until", "-2h"], "exchange them"),

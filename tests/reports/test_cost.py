@@ -69,7 +69,7 @@ def test_no_group_at_all_is_one_sum(make, asked):
 
 @pytest.mark.parametrize("by", [("colour",), ("user", "user")])
 def test_a_grouping_that_there_is_not_is_refused(by, asked):
-    with pytest.raises(ConfigurationError, match=r"use user, model, tenant, team, day|name each once"):
+    with pytest.raises(ConfigurationError, match=r"use user, model, tenant, team, app, action, day|name each once"):
         cost([], asked(*by))
 
 

@@ -20,7 +20,7 @@ def test_every_report_asks_a_question_covers_a_time_and_has_a_test(name):
     report = REPORTS[name]
     assert report.question.endswith("?")
     assert report.window > timedelta()
-    assert columns_for(report.by)
+    assert len(columns_for(report.by)) == len(report.by)
     assert Path(__file__).with_name(f"test_{name}.py").exists()
 
 
@@ -34,8 +34,9 @@ def test_of_no_entries_every_report_answers_no_rows(name, asked):
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_every_column_is_an_attribute_of_the_rows(name, make, asked):
-    entries = [make(input_tokens=100_000), *(make() for _ in range(20))]
-    answer = REPORTS[name].answer(entries, asked(*REPORTS[name].by))
+    found = {"sanitization": {"EMAIL": 1}, "system_prompt_hash": "ab"}
+    usual = [make(asked().until - timedelta(days=day, hours=2), **found) for day in range(20)]
+    answer = REPORTS[name].answer([*usual, make(input_tokens=100_000, cost_nano=10**12)], asked(*REPORTS[name].by))
     assert answer.rows
     for row in answer.rows:
         for column in answer.columns:

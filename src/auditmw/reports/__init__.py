@@ -10,10 +10,24 @@ from datetime import datetime
 from typing import Final
 
 from auditmw.errors import ConfigurationError
-from auditmw.reports import anomalies, cost, errors
+from auditmw.reports import (
+    anomalies,
+    attempts,
+    cache,
+    cost,
+    coverage,
+    errors,
+    latency,
+    prompts,
+    redactions,
+    surges,
+)
 from auditmw.reports.report import Question, Report
 
-REPORTS: Final[dict[str, Report]] = {report.name: report for report in (cost.REPORT, anomalies.REPORT, errors.REPORT)}
+REPORTS: Final[dict[str, Report]] = {
+    module.REPORT.name: module.REPORT
+    for module in (cost, anomalies, errors, surges, latency, cache, redactions, prompts, attempts, coverage)
+}
 """Every report by its name."""
 
 

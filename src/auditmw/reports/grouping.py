@@ -13,6 +13,8 @@ GROUPINGS: Final[dict[str, Column]] = {
     "model": Column("model", "model", "model"),
     "tenant": Column("tenant", "tenant", "tenant"),
     "team": Column("team", "team", "team"),
+    "app": Column("app", "app", "app"),
+    "action": Column("action", "action", "action"),
     "day": Column("day", "day", "day (UTC)"),
     "hour": Column("hour", "hour", "hour (UTC)"),
 }

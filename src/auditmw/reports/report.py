@@ -50,7 +50,8 @@ class Report(msgspec.Struct, frozen=True):
 
     It covers `window` and groups `by` unless told otherwise. `lookback` is how much before the end of what is asked
     its baseline begins: entries from there on belong into the stream too. `cells` says how it answers from rollups,
-    where a store keeps them; the answer is the same. `controls` tells whether it reads control entries too.
+    where a store keeps them; the answer is the same. `kinds` are those of the entries that it reads, None all but
+    control entries.
     """
 
     name: str
@@ -60,7 +61,7 @@ class Report(msgspec.Struct, frozen=True):
     answer: Callable[[Iterable[AuditEntry], Question], Answer]
     lookback: timedelta = timedelta()
     cells: FromCells | None = None
-    controls: bool = False
+    kinds: tuple[str | None, ...] = ("llm",)
     endings: dict[str, Column] = msgspec.field(default_factory=dict)
     """By what only this report groups."""
 

@@ -61,6 +61,8 @@ READERS: Final[dict[str, Callable[[AnyAttempt], str | None]]] = {
     "model": lambda entry: entry.model or None,
     "tenant": lambda entry: entry.tenant or None,
     "team": _team,
+    "app": lambda entry: (entry.app or None) if isinstance(entry, AuditEntry) else None,
+    "action": lambda entry: (entry.action or None) if isinstance(entry, AuditEntry) else None,
     "day": lambda entry: day_of(entry.timestamp_us),
     "hour": lambda entry: hour_of(entry.timestamp_us),
     "week": lambda entry: week_of(entry.timestamp_us),
@@ -76,6 +78,11 @@ def grouper(by: Sequence[str]) -> Callable[[AnyAttempt], Group]:
     return lambda entry: tuple([read(entry) for read in readers])
 
 
+def values_of(by: Sequence[str], group: Group) -> dict[str, Any]:
+    """The values of a group by their names."""
+    return dict(zip(by, group, strict=True))
+
+
 class GroupRow(msgspec.Struct, kw_only=True):
     """One group of calls: the values that they share, None in those that were not asked for; subclasses count."""
 
@@ -83,6 +90,8 @@ class GroupRow(msgspec.Struct, kw_only=True):
     model: str | None = None
     tenant: str | None = None
     team: str | None = None
+    app: str | None = None
+    action: str | None = None
     day: str | None = None
     hour: str | None = None
     week: str | None = None
@@ -104,7 +113,7 @@ class GroupRow(msgspec.Struct, kw_only=True):
     @classmethod
     def of(cls, by: Sequence[str], group: Group) -> Self:
         """An empty row of a group."""
-        return cls(**dict(zip(by, group, strict=True)))
+        return cls(**values_of(by, group))
 
     def group(self, by: Sequence[str]) -> Group:
         """Its values of these groupings."""

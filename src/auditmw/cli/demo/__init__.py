@@ -14,11 +14,12 @@ from auditmw.cli.output import Format, console, say
 from auditmw.cli.report import ask, make_question, show_answer, title_of
 from auditmw.errors import MissingExtra
 from auditmw.middleware import default_pipeline
-from auditmw.reports import REPORTS
 from auditmw.testing import StandInProvider
 from auditmw.trail import AuditTrail
 
 DEFAULT_DB: Final = "sqlite:///demo.db"
+SHOWN: Final = ("cost", "anomalies", "errors")
+"""The reports that are shown."""
 
 EXAMPLES: Final = ("auditmw demo", "auditmw demo --db sqlite:////tmp/look.db")
 
@@ -49,7 +50,7 @@ def _show(trail: AuditTrail, started: datetime) -> None:
     entries = list(trail.sync.query(since=started))
     screen = console()
     screen.print(entry_table(entries, screen.width, f"\nThe trail  {len(entries)} entries, one for each attempt"))
-    for name in REPORTS:
+    for name in SHOWN:
         question = make_question(name, None, None, None)
         show_answer(ask(trail, name, question), Format.table, title_of(name, question))
 

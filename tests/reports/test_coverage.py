@@ -1,0 +1,51 @@
+import pytest
+
+from auditmw import AuditEntry
+from auditmw.reports.coverage import REPORT
+
+coverage = REPORT.answer
+
+
+def test_of_a_whole_trail_it_names_the_denominator_alone(make, asked):
+    whole = make(usage_complete=True, input_hash="h", writer="w", seq=1)
+    (row,) = coverage([whole], asked()).rows
+    assert (row.what, row.count, row.of, row.share) == ("recorded", 1, 1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "what"),
+    [
+        ({"status": "interrupted"}, "interrupted"),
+        ({"status": "abandoned"}, "abandoned"),
+        ({"cost_status": "unknown_model"}, "unpriced"),
+        ({"usage_complete": False}, "without usage"),
+        ({"input_hash": None}, "without digests"),
+        ({"audit_errors": 1}, "with audit errors"),
+    ],
+)
+def test_what_is_missing_of_an_attempt_is_named(fields, what, make, asked):
+    entry = make(**{"usage_complete": True, "input_hash": "h", **fields})
+    rows = {row.what: row.count for row in coverage([entry], asked()).rows}
+    assert rows == {"recorded": 1, what: 1}
+
+
+def test_what_was_dropped_is_counted_as_the_trail_says(asked):
+    drop = AuditEntry("c", 0, kind="control", action="drop", metadata={"count": 12})
+    others = [
+        AuditEntry(f"c{n}", 0, kind="control", action=action)
+        for n, action in enumerate(["lost", "set_aside", "open", "drop"])
+    ]
+    rows = {row.what: row.count for row in coverage([drop, *others], asked()).rows}
+    assert rows == {"dropped": 13, "lost": 1, "set aside": 1}
+
+
+def test_numbers_missing_between_two_that_are_here_are_a_gap(make, asked):
+    entries = [make(writer="w", seq=seq, usage_complete=True, input_hash="h") for seq in (3, 4, 9)]
+    entries += [make(writer="v", seq=seq, kind="function") for seq in (1, 3)]
+    rows = {row.what: row.count for row in coverage(entries, asked()).rows}
+    assert rows["gap"] == 5
+
+
+def test_without_attempts_there_is_no_share(asked):
+    (row,) = coverage([AuditEntry("c", 0, kind="control", action="lost")], asked()).rows
+    assert row.share is None
