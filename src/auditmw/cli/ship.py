@@ -59,9 +59,9 @@ def ship(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, shipper.stop)
+        say(f"following the journals in {directory}")
         await shipper.run(once=once, on_progress=progress)
 
-    say(f"following the journals in {directory}")
     asyncio.run(run())
     health = shipper.health
     say(f"{health.written:,} entries stored, {health.recovered:,} of them from processes that had died")
