@@ -68,6 +68,10 @@ class Intake:
         self._external = external
         self._clock = clock
         self._start_writer = start_writer
+        self.prepare: Callable[[], None] = lambda: None
+        """What must succeed before anything is taken."""
+        self.permit: Callable[[AuditEntry], AuditEntry] = lambda entry: entry
+        """What makes an entry such as the trail's policy lets it be stored."""
         self.on_sealed: Callable[[AuditEntry], None] | None = None
         self.wake: Callable[[], None] = lambda: None
         self._reset()
@@ -90,7 +94,9 @@ class Intake:
         Raises:
             TrailClosed: the trail is closed.
             JournalError: only if `strict`, else `on_failure` decides at every call.
+            ConfigurationError: the trail's policy cannot be used.
         """
+        self.prepare()
         with self._lock:
             if self._closed:
                 raise TrailClosed
@@ -201,7 +207,7 @@ class Intake:
             self._drop(now)
             return
         try:
-            self._put(entry_of(call, now), call)
+            self._put(self.permit(entry_of(call, now)), call)
         except Exception as error:  # a defect here must not reach the caller: it is a loss, counted and alarmed
             report("auditmw.entry_lost", error=repr(error), request_id=call.request_id)
             self._drop(now)
@@ -209,7 +215,7 @@ class Intake:
             with self._lock:
                 self.health.in_flight -= 1
 
-    def control(self, action: str, **metadata: object) -> None:
+    def control(self, action: str, /, **metadata: object) -> None:
         """Add an entry about the trail itself."""
         self._put(control_entry(str(uuid7()), self._clock.now_us(), action, **metadata), None)
 

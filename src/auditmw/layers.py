@@ -46,6 +46,8 @@ class Layer:
         """Whether it may wait for something, so that an async call always steps it in a worker thread."""
         self.clean_stored: Callable[[Call], None] | None = getattr(middleware, "clean_stored", None)
         """What cleans an entry before it is sealed, whether or not the call got as far as this layer."""
+        self.rules: str | None = getattr(middleware, "rules", None)
+        """The version of the rules by which it decides, if it has any."""
         self.on_error: OnError = getattr(middleware, "on_error", "continue")
         if self.on_error not in {"block", "continue"}:
             raise PipelineError(f"{self.name}.on_error is {self.on_error!r}: use 'block' or 'continue'")

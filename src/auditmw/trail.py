@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
 import anyio
+import msgspec
 
 from auditmw import exits
 from auditmw.asking import ask
@@ -34,6 +35,9 @@ from auditmw.log.keys import Signer
 from auditmw.middleware import default_pipeline
 from auditmw.pipeline import Form, Pipeline
 from auditmw.prices import PriceBook
+from auditmw.privacy.governance import Governance, in_force
+from auditmw.privacy.policy import Policy
+from auditmw.privacy.vault import LazyKey, Vault, find_content_key, kept_by
 from auditmw.querying import Pages
 from auditmw.recorder import Recorder
 from auditmw.reports import REPORTS, question_for
@@ -41,6 +45,7 @@ from auditmw.reports.columns import Answer
 from auditmw.reports.report import Question, Report
 from auditmw.signing import Rhythm, Signing, make_signing
 from auditmw.stores import store_for
+from auditmw.stores.privacy import has_privacy
 from auditmw.stores.protocol import Filter, Store
 from auditmw.sync import SyncTrail
 from auditmw.writer import Writer
@@ -76,6 +81,9 @@ class AuditTrail:
         signing_key: str | os.PathLike[str] | Signer | None = None,
         checkpoint_sinks: Sequence[str | os.PathLike[str] | Callable[[str], None]] = (),
         checkpoint_rhythm: Rhythm | None = None,
+        policy: str | os.PathLike[str] | Policy | None = None,
+        content: Literal["none", "encrypted"] | Vault = "none",
+        reads: Literal["log", "all", "off"] = "log",
         prices: dict[str, Any] | None = None,
         writer: Literal["thread", "external"] = "thread",
         events: bool = False,
@@ -87,9 +95,11 @@ class AuditTrail:
         _one_of("on_full", on_full, ("block", "drop"))
         _one_of("on_failure", on_failure, ("continue", "refuse"))
         _one_of("writer", writer, ("thread", "external"))
+        _one_of("reads", reads, ("log", "all", "off"))
         self.url = url
         self.clock: Clock = clock or SystemClock()
         self.prices = PriceBook(prices)
+        self._own_prices = prices
         self._store: Store = store_for(url)
         self._key_file = key_file
         self._signing_key = signing_key
@@ -114,7 +124,11 @@ class AuditTrail:
         )
         if events:
             self.sink.on_sealed = log_entry
-        self.pipeline = Pipeline(default_pipeline() if pipeline is None else pipeline, self)
+        self.reads = reads
+        vault = self._vault(content)
+        self._governance = Governance(policy, vault, self._in_force, self.sink.control)
+        self.sink.prepare, self.sink.permit = self._governance.load, self._governance.admit
+        self.pipeline = Pipeline(kept_by(vault, default_pipeline() if pipeline is None else pipeline), self)
         self._recorder = Recorder(self.pipeline, self.sink, self.clock, {"app": app, "app_version": app_version})
         self._writer = Writer(
             self.sink,
@@ -125,6 +139,7 @@ class AuditTrail:
             signing=self._signing,
             finish_dropped=self._recorder.finish_dropped,
             on_start=partial(exits.watch, self),
+            on_open=self._governance.begin,
             external=writer == "external",
             clock=self.clock,
         )
@@ -248,6 +263,20 @@ class AuditTrail:
         key = self.hash_key
         return None if key is None else key.id
 
+    def _vault(self, content: str | Vault) -> Vault | None:
+        """What keeps prompts and answers, if anything does."""
+        if isinstance(content, Vault) or content == "none":
+            return content if isinstance(content, Vault) else None
+        if content != "encrypted":
+            raise ConfigurationError(f"content is {content!r}: use 'none', 'encrypted' or a Vault")
+        if not has_privacy(self.url):
+            raise ConfigurationError("content is kept in a database only: use sqlite:/// or postgresql://")
+        return Vault(LazyKey(partial(find_content_key, key_directory(self.url), os.environ, make=True)))
+
+    def _in_force(self) -> dict[str, str | None]:
+        """What decides about entries, as digests."""
+        return in_force(self.pipeline.layers, self._own_prices, self._key_id())
+
     def _signing(self) -> Signing | None:
         """What makes the checkpoints; None in a store that keeps no tree."""
         return make_signing(
@@ -326,6 +355,9 @@ class AuditTrail:
             raise ConfigurationError(f"since ({since}) is after until ({until}): exchange them")
         if limit is not None and limit < 0:
             raise ConfigurationError(f"limit is {limit}: use None for all, or a number from 0 on")
+        if self.reads == "all":
+            asked = [name for name, value in msgspec.to_builtins(wanted).items() if value not in (None, False)]
+            self.sink.control("read", what="query", filter=asked)
         return Pages(self._writer, self._store, wanted)
 
     async def report(

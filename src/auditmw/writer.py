@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from math import inf
@@ -22,6 +22,7 @@ from auditmw.delivery import LAST_RETRY_SECONDS, Delivery
 from auditmw.diagnostics import report
 from auditmw.entry import Status
 from auditmw.errors import AuditError, ConfigurationError, KeyMismatch, SchemaMismatch
+from auditmw.futures import Threads
 from auditmw.intake import Intake
 from auditmw.prices import PriceBook
 from auditmw.rolling import Rolling
@@ -49,6 +50,7 @@ class Writer:
         signing: Callable[[], Signing | None],
         finish_dropped: Callable[[Call, Status], None],
         on_start: Callable[[], None],
+        on_open: Callable[[Store], Awaitable[None]],
         external: bool,
         clock: Clock,
     ) -> None:
@@ -61,6 +63,7 @@ class Writer:
         self._make_signing = signing
         self._finish_dropped = finish_dropped
         self._on_start = on_start
+        self._on_open = on_open
         self._clock = clock
         self._reset()
 
@@ -158,6 +161,7 @@ class Writer:
     def _run(self, started: Future[None]) -> None:
         async def main() -> None:
             self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+            self._loop.set_default_executor(Threads())
             self._news, self._hurry = asyncio.Event(), asyncio.Event()
             started.set_result(None)
             await self._work()
@@ -308,6 +312,7 @@ class Writer:
             await self._store.open()
             if (key_id := self._key_id()) is not None:
                 await self._store.bind_key(key_id)
+            await self._on_open(self._store)
             self._signing = self._make_signing()
             rollups = self._store.rollups
             self._rolling = None if rollups is None else Rolling(rollups, self._intake.health, self._clock)
@@ -322,9 +327,9 @@ class Writer:
             return False
         except Exception as error:
             await self._close_store()
+            await self._delivery.failed(error)
             if not self._tried.done():
                 self._tried.set_result(None)
-            await self._delivery.failed(error)
             return False
         if self._opened.done():
             self._opened = Future()

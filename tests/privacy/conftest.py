@@ -106,6 +106,15 @@ class Trail:
         db.close()
         return rows
 
+    def change(self, sql: str) -> None:
+        """Change the database behind the trail's back."""
+        if self.url.startswith("postgres"):
+            run_postgres(self.url, sql)
+            return
+        db = sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None)
+        db.execute(sql)
+        db.close()
+
     def rolled(self) -> list[tuple]:
         """Users and their calls, as the rollups know them."""
         return self.select("SELECT user_id, sum(calls) FROM audit_rollup_day GROUP BY 1 ORDER BY 1")

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -151,11 +150,15 @@ def policy_of(settings: dict[str, Any]) -> Policy | None:
 
 
 def _shipped(name: str) -> Policy:
+    import tomllib
+
     text = (resources.files("auditmw.privacy") / "policies" / f"{name}.toml").read_text("utf-8")
     return _convert(tomllib.loads(text), name)
 
 
 def _own(path: Path) -> Policy:
+    import tomllib
+
     try:
         data = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:

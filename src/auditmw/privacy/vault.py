@@ -13,7 +13,8 @@ import stat
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -73,28 +74,52 @@ class LocalKey:
         return _open(self._cipher, wrapped, b"auditmw data key")
 
 
+class LazyKey:
+    """A key that is looked for when it is first needed: making a trail reads nothing."""
+
+    def __init__(self, find: Callable[[], LocalKey]) -> None:
+        self._find = find
+
+    @cached_property
+    def _key(self) -> LocalKey:
+        return self._find()
+
+    @property
+    def id(self) -> str:
+        """The key's name."""
+        return self._key.id
+
+    def wrap(self, key: bytes) -> bytes:
+        """A data key, encrypted."""
+        return self._key.wrap(key)
+
+    def unwrap(self, wrapped: bytes) -> bytes:
+        """A data key, decrypted."""
+        return self._key.unwrap(wrapped)
+
+
 class Vault:
-    """Seals the content of one process's calls, and opens what is kept.
+    """Seals the content of one process's calls, and opens what is kept; a middleware.
 
     `original` keeps prompts as the application made them, with what the sanitizer takes out; by default they are kept
     as they were sent.
     """
 
+    offloads: Final = True
+
     def __init__(self, provider: KeyProvider, *, original: bool = False) -> None:
         self.provider = provider
         self.original = original
-        self.refused = self.needs_purpose = False
+        self.needs_purpose = False
         self._keys: OrderedDict[Owner, tuple[str, bytes, Any]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def around(self, call: Call) -> Iterator[None]:
+    def around(self, call: Call) -> Generator[None, None, None]:
         """A middleware: seals when all inner second halves are done."""
         original = call.request
         yield
         request = original if self.original else call.request
-        if not self.refused and (request is not None or call.response is not None):
-            if self.needs_purpose and call.purpose is None:
-                return
+        if (request is not None or call.response is not None) and (call.purpose or not self.needs_purpose):
             call.content = self.seal(call, {"request": request, "response": call.response})
 
     def seal(self, call: Call, content: Mapping[str, Any]) -> bytes:
@@ -129,6 +154,11 @@ class Vault:
                     self._keys.popitem(last=False)
             self._keys.move_to_end(owner)
             return self._keys[owner]
+
+
+def kept_by(vault: Vault | None, pipeline: Sequence[Any]) -> Sequence[Any]:
+    """The pipeline with the vault just inside its writer, so that it sees what all others did."""
+    return pipeline if vault is None else [*pipeline[:1], vault, *pipeline[1:]]
 
 
 def rewrap(store: PrivacyStore, old: KeyProvider, new: KeyProvider) -> int:

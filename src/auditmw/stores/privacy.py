@@ -133,6 +133,11 @@ class PrivacyStore(Protocol):
         """Let go of the connection."""
 
 
+def has_privacy(url: str) -> bool:
+    """Whether the trail at `url` keeps what can be retained, held and erased: a database."""
+    return urlsplit(url).scheme in _STORES
+
+
 def open_privacy(url: str) -> PrivacyStore:
     """The privacy side of the trail at `url`.
 
@@ -141,12 +146,11 @@ def open_privacy(url: str) -> PrivacyStore:
         MissingExtra: the driver of this store is not installed.
         SchemaMismatch: `auditmw migrate` must run first.
     """
-    scheme = urlsplit(url).scheme
-    if scheme not in _STORES:
+    if not has_privacy(url):
         raise ConfigurationError(
             "retention, holds, erasure and access need a database: use sqlite:///audit.db or postgresql://..."
         )
-    store: PrivacyStore = load(*_STORES[scheme]).from_url(url)
+    store: PrivacyStore = load(*_STORES[urlsplit(url).scheme]).from_url(url)
     return store
 
 

@@ -1,0 +1,65 @@
+"""What a trail writes under, and what is on record when that changes."""
+
+import pytest
+
+from auditmw import AuditTrail
+from auditmw.errors import ConfigurationError
+from auditmw.middleware import CostCalculator, Hasher, Sanitizer, Timer, Writer
+from auditmw.privacy.policy import read_policy
+
+
+@pytest.fixture
+def use(trail):
+    def use(**options):
+        with AuditTrail(trail.url, **options) as audit:
+            with audit.call(action="ask", user_id="alice", metadata={"team": "x"}):
+                pass
+            audit.sync.flush()
+        return [entry.metadata for entry in trail.controls("change")]
+
+    return use
+
+
+def test_a_policy_that_an_application_names_is_kept_in_the_trail_and_on_record(trail, use, privacy):
+    (change,) = use(policy="standard")
+    standard = read_policy("standard")
+    assert change == {"what": "policy", "before": None, "after": standard.digest, "policy": "standard@1"}
+    assert privacy.settings("policy") == {"policy": standard.to_data()}
+    assert use(policy="standard") == [change]
+
+
+def test_only_allowed_metadata_is_stored_and_the_next_process_obeys_too(trail, use):
+    use(policy="hipaa")
+    use()
+    assert [entry.metadata for entry in trail.entries()] == [None, None]
+
+
+def test_a_trail_does_not_start_under_a_policy_that_lacks_what_must_be_stated(trail):
+    audit = AuditTrail(trail.url, policy="gdpr")
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="the policy gdpr needs"), audit.call(action="ask"):
+            raise AssertionError
+    audit.close()
+    assert trail.entries() == []
+
+
+def test_a_changed_pipeline_and_changed_prices_and_rules_are_on_record(use):
+    assert use() == []
+    assert use() == []
+    (change,) = use(prices={"anthropic/own": {"input": "1", "output": "2"}})
+    assert change["what"] == "prices"
+    changes = use(pipeline=[Writer(), Hasher(), CostCalculator(), Timer()])
+    assert {change["what"] for change in changes[1:]} == {"pipeline", "prices", "sanitizer"}
+    assert all(change["before"] != change["after"] for change in changes)
+
+
+def test_queries_are_on_record_only_when_all_reads_are(trail):
+    with AuditTrail(trail.url, reads="all") as audit:
+        assert list(audit.sync.query(user_id="alice", limit=3)) == []
+        audit.sync.flush()
+    (read,) = trail.controls("read")
+    assert read.metadata == {"what": "query", "filter": ["user_id", "limit"]}
+    with AuditTrail(trail.url) as audit:
+        assert list(audit.sync.query()) == []
+    assert len(trail.controls("read")) == 1
+    assert Sanitizer().rules
