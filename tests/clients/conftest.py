@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from auditmw import AuditEntry, AuditTrail
 from auditmw.testing import StandInProvider
 
-ENDINGS = pytest.StashKey[dict[tuple[str, str], dict[str, str]]]()
+ENDING = "how an attempt ended"
 
 
 def plain_client(provider: StandInProvider, **options: Any) -> anthropic.Anthropic:
@@ -87,18 +87,23 @@ def stored(trail: AuditTrail):
 
 
 @pytest.fixture
-def note_ending(request: pytest.FixtureRequest):
-    """Add a cell to the table of endings."""
+def note_ending(record_property: Callable[[str, object], None]):
+    """Add a cell to the table of endings; as a property of the test, which reaches the summary from any process."""
 
     def note(runtime: str, way: str, ending: str, entry: AuditEntry) -> None:
-        table = request.config.stash.setdefault(ENDINGS, defaultdict(dict))
-        table[runtime, way][ending] = entry.status + ("" if entry.usage_complete else " *")
+        status = entry.status + ("" if entry.usage_complete else " *")
+        record_property(ENDING, [runtime, way, ending, status])
 
     return note
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    table = config.stash.get(ENDINGS, {})
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    table: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            if name == ENDING:
+                runtime, way, ending, status = value
+                table[runtime, way][ending] = status
     if not table:
         return
     endings = list(dict.fromkeys(ending for row in table.values() for ending in row))
