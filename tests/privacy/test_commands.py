@@ -126,3 +126,34 @@ def test_a_dry_run_lists_what_is_due(auditmw, db, monkeypatch):
     code, _, err = auditmw("retain")
     assert code == 3
     assert "Is the clock right?" in err
+
+
+def test_access_writes_a_copy_and_puts_that_on_record(auditmw, db, tmp_path):
+    code, _, err = auditmw("access", "--user", "alice", "--out", str(tmp_path / "copy"))
+    assert code == 0
+    assert "2 entries, 0 with content" in err
+    assert {path.name for path in (tmp_path / "copy").iterdir()} == {"entries.jsonl", "index.html", "manifest.txt"}
+    assert auditmw("access", "--user", "nobody", "--out", str(tmp_path / "none"))[0] == 3
+    assert auditmw("query", "--kind", "control", "--action", "read", "--format", "json")[1].count("access request") == 1
+
+
+def test_show_content_needs_a_purpose_and_is_on_record(auditmw, tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path}/kept.db"
+    monkeypatch.setenv("AUDITMW_DB", url)
+    with AuditTrail(url, content="encrypted") as trail:
+        with trail.call(action="ask", user_id="alice") as call:
+            call.request = {"messages": ["what is the weather"]}
+        with trail.call(action="ask", user_id="alice") as other:
+            pass
+    code, _, err = auditmw("show", call.request_id, "--content")
+    assert code == 3
+    assert "what for?" in err
+    code, out, _ = auditmw("show", call.request_id, "--content", "--purpose", "complaint 4711")
+    assert code == 0
+    assert json.loads(out)["request"] == {"messages": ["what is the weather"]}
+    code, _, err = auditmw("show", other.request_id, "--content", "--purpose", "complaint 4711")
+    assert (code, "is kept" in err) == (3, True)
+    _, out, _ = auditmw("query", "--kind", "control", "--action", "read", "--format", "json")
+    reads = [json.loads(line) for line in out.splitlines()]
+    assert [read["metadata"]["count"] for read in reads] == [0, 1]
+    assert {read["subject"] for read in reads} == {"alice"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
@@ -16,13 +17,19 @@ from auditmw.cli.entries import entry_table
 from auditmw.cli.opening import DatabaseOption, reading
 from auditmw.cli.output import STATUS_STYLES, Format, console, write_csv, write_json
 from auditmw.entry import JSON_NAMES, AuditEntry, decimal_text, to_datetime
+from auditmw.locations import key_directory
+from auditmw.privacy.control import ControlLog
+from auditmw.privacy.reading import read_content
+from auditmw.privacy.vault import Vault, find_content_key
 from auditmw.sections import SECTIONS
+from auditmw.stores.privacy import open_privacy
 from auditmw.trail import AuditTrail
 
 EXAMPLES: Final = (
     "auditmw show 019ab1c2-3d4e-7f3a-9c1b-2f6f5a1d8e07",
     "auditmw show 019ab1c2-3d4e-8e07          [dim]# as a table shortens it[/dim]",
     "auditmw show 019ab1c2-3d4e-8e07 --format json",
+    'auditmw show 019ab1c2-3d4e-8e07 --content --purpose "complaint 4711"',
 )
 _LEAST: Final = 13
 """So many characters of an id hold its millisecond, by which it is found without reading the whole trail."""
@@ -36,10 +43,16 @@ def show(
     ],
     db: DatabaseOption = None,
     form: Annotated[Format, typer.Option("--format", help="How to show it.")] = Format.table,
+    content: Annotated[bool, typer.Option("--content", help="Decrypt the prompt and the answer, as JSON.")] = False,
+    purpose: Annotated[str | None, typer.Option("--purpose", help="What for; reading content is on record.")] = None,
+    actor: Annotated[str | None, typer.Option("--actor", help="Who reads it, for the record.")] = None,
 ) -> None:
     """Show all that one entry says, and the other attempts of its call."""
     with reading(db) as trail:
         entry = _find(trail, identity)
+        if content:
+            write_json([_content(trail.url, entry, purpose, actor)])
+            return
         attempts = list(trail.sync.query(call_id=entry.call_id)) if entry.call_id and form is Format.table else []
     if form is Format.json:
         write_json([entry.to_dict()])
@@ -47,6 +60,19 @@ def show(
         write_csv(JSON_NAMES, [entry.to_dict()])
     else:
         _draw(entry, attempts)
+
+
+def _content(url: str, entry: AuditEntry, purpose: str | None, actor: str | None) -> dict[str, Any]:
+    vault = Vault(find_content_key(key_directory(url), os.environ))
+    store = open_privacy(url)
+    try:
+        with ControlLog(url, actor=actor) as log:
+            found = read_content(log, store, vault, entry, purpose)
+    finally:
+        store.close()
+    if found is None:
+        raise NotFound(f"no content of {entry.request_id} is kept, or it is gone")
+    return found
 
 
 def _find(trail: AuditTrail, identity: str) -> AuditEntry:

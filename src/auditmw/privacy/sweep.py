@@ -141,6 +141,8 @@ class Sweep:
         """A running trail stores something every hour: a longer silence is a stopped trail, or a clock that was set."""
         now_us = self._log.clock.now_us()
         newest = self._store.head()[2]
+        if not newest:  # nothing was ever stored
+            return
         since = int(self._store.settings(LAST).get(LAST, newest))
         moments = [since, *self._store.moments(since), now_us]
         before, after = max(itertools.pairwise(moments), key=lambda pair: abs(pair[1] - pair[0]))

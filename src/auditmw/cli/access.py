@@ -1,0 +1,55 @@
+"""`auditmw access`: all that is held of a person, for them to read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from auditmw.cli import DONE, NotFound
+from auditmw.cli.opening import DatabaseOption, required
+from auditmw.cli.output import say
+from auditmw.locations import key_directory
+from auditmw.privacy.access import give_access
+from auditmw.privacy.control import ControlLog
+from auditmw.privacy.person import Person
+from auditmw.privacy.vault import Vault, find_content_key
+from auditmw.stores.privacy import open_privacy
+
+EXAMPLES: Final = (
+    "auditmw access --user alice --out alice",
+    "auditmw access --subject patient-17 --tenant acme --out copy --content",
+)
+
+
+def access(
+    out: Annotated[Path, typer.Option("--out", help="A new directory for the files.")],
+    user: Annotated[str | None, typer.Option("--user", help="Whose calls.")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", help="Whom the calls are about.")] = None,
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", help="In which tenant; needed where the id occurs in several.")
+    ] = None,
+    content: Annotated[bool, typer.Option("--content", help="Decrypt prompts and answers that are kept.")] = False,
+    purpose: Annotated[str, typer.Option("--purpose", help="What for, for the record.")] = "access request",
+    actor: Annotated[str | None, typer.Option("--actor", help="Who does this, for the record.")] = None,
+    db: DatabaseOption = None,
+) -> int:
+    """Write all that is held of a person: entries as JSON lines, a page to read, and a signed manifest.
+
+    What belongs to others is left out. That it was given is on record.
+    """
+    person = Person.of(user, subject, tenant)
+    url = required(db)
+    vault = Vault(find_content_key(key_directory(url), os.environ)) if content else None
+    store = open_privacy(url)
+    try:
+        if not store.rows(person.conditions(), 0, store.head()[1], 1):
+            raise NotFound(f"nothing is held of {user or subject}")
+        with ControlLog(url, actor=actor) as log:
+            given = give_access(log, store, person, out, purpose=purpose, vault=vault)
+    finally:
+        store.close()
+    say(f"{out}: {given.entries:,} entries, {given.contents:,} with content, read {len(given.consultations):,} times")
+    return DONE
