@@ -36,7 +36,9 @@ def to_datetime(us: int) -> datetime:
 
 
 def to_us(moment: datetime) -> int:
-    """An aware datetime as microseconds since the epoch; a naive one is refused."""
+    """An aware datetime as microseconds since the epoch; a naive one is refused, and so is anything else."""
+    if not isinstance(moment, datetime):
+        raise ConfigurationError(f"{moment!r} is no datetime: use datetime.fromisoformat(), with a time zone")
     if moment.tzinfo is None:
         raise ConfigurationError(f"{moment!r} has no time zone: use datetime.now(UTC) or add tzinfo=UTC")
     return (moment - EPOCH) // MICROSECOND

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, overload
 
 from auditmw.decorator import decorate
 from auditmw.diagnostics import report
-from auditmw.errors import NotConfigured
+from auditmw.errors import ConfigurationError, NotConfigured
 from auditmw.pipeline import Form
 from auditmw.recorder import NoRecorder, Recorder
 from auditmw.trail import AuditTrail
@@ -46,12 +46,26 @@ class Configured:
 _configured: Final = Configured()
 
 
+@overload
+def configure(trail: str, **options: Any) -> AuditTrail: ...
+@overload
+def configure(trail: AuditTrail) -> AuditTrail: ...
+@overload
+def configure(trail: None) -> None: ...
 def configure(trail: AuditTrail | str | None, **options: Any) -> AuditTrail | None:
-    """Set the application's trail: a URL with the options of `AuditTrail`, a trail, or None to turn auditing off."""
+    """Set the application's trail: a URL with the options of `AuditTrail`, a trail, or None to turn auditing off.
+
+    Raises:
+        ConfigurationError: this is none of them, or options were given without a URL.
+    """
     if isinstance(trail, str):
         trail = AuditTrail(trail, **options)
-    if trail is None:
+    elif options:
+        raise ConfigurationError(f"{', '.join(options)}: options go with a URL; give others to AuditTrail(...) itself")
+    elif trail is None:
         report("auditmw.off", "warning", meaning="configure(None) was called: @audited records nothing")
+    elif not isinstance(trail, AuditTrail):
+        raise ConfigurationError(f"configure() takes a trail, the URL of one, or None, and not {trail!r}")
     _configured.set(trail)
     return trail
 

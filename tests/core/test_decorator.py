@@ -685,6 +685,17 @@ def test_configure_takes_a_trail(trail):
     assert len(entries_of(trail)) == 1
 
 
+@pytest.mark.parametrize(("given", "options"), [(7, {}), (None, {"durability": "disk"})])
+def test_configure_refuses_what_it_would_ignore(given, options):
+    with pytest.raises(ConfigurationError, match="URL"):
+        auditmw.configure(given, **options)
+
+
+def test_configure_refuses_options_for_a_trail_that_is_made(trail):
+    with pytest.raises(ConfigurationError, match="durability: options go with a URL"):
+        auditmw.configure(trail, durability="disk")
+
+
 async def test_configure_none_turns_auditing_off_and_says_so_once(capsys):
     assert auditmw.configure(None) is None
     assert capsys.readouterr().err.count("auditmw.off") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,8 @@ def test_three_slashes_begin_a_relative_path_and_four_an_absolute_one(url, path)
         ("mysql://host/db", "use sqlite:///audit.db, postgresql://"),
         ("audit.db", "is no store"),
         ("", "is no store"),
+        (None, "use sqlite:///audit.db"),
+        (Path("audit.db"), "is named by a URL"),
         ("sqlite://audit.db", "use sqlite:///relative or sqlite:////absolute"),
         ("sqlite:///", "names no path"),
         ("sqlite:////", "names no path"),

@@ -124,8 +124,6 @@ class AnthropicMiddleware(anthropic.Middleware):
 
     def _draft(self, request: anthropic.APIRequest) -> Call | None:
         path = request.url.partition("?")[0]
-        if "://" in path:  # the results of a batch have an address of their own
-            path = urlsplit(path).path
         if "://" in path:  # results of batches are asked for at an absolute URL
             path = urlsplit(path).path
         if path.startswith(f"{MESSAGES}/batches/") and path.endswith("/results"):

@@ -27,6 +27,10 @@ def store_for(url: str) -> Store:
         ConfigurationError: no store has this scheme, or the rest of the URL is not one of that store.
         MissingExtra: the driver of this store is not installed.
     """
+    if not isinstance(url, str):
+        raise ConfigurationError(f"a store is named by a URL, not by {url!r}: use {_EXAMPLES}")
+    if not isinstance(url, str):
+        raise ConfigurationError(f"a store is named by a URL, not by {url!r}: use {_EXAMPLES}")
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in STORES:
         raise ConfigurationError(f"{url.rpartition('@')[2]!r} is no store: use {_EXAMPLES}")
