@@ -33,6 +33,7 @@ from auditmw.keys import HashKey, find_key
 from auditmw.locations import journal_directory, key_directory
 from auditmw.log.keys import Signer
 from auditmw.middleware import default_pipeline
+from auditmw.options import a_path, at_least, one_of
 from auditmw.pipeline import Form, Pipeline
 from auditmw.prices import PriceBook
 from auditmw.privacy.governance import Governance, in_force
@@ -53,6 +54,7 @@ from auditmw.writer import Writer
 C = TypeVar("C")
 F = TypeVar("F", bound=Callable[..., Any])
 MAX_JOURNAL_BYTES = 1 << 30
+MIN_JOURNAL_BYTES = 1 << 16  # less has no room for the calls in flight
 
 
 class AuditTrail:
@@ -91,11 +93,15 @@ class AuditTrail:
         app_version: str | None = None,
         clock: Clock | None = None,
     ) -> None:
-        _one_of("durability", durability, ("memory", "process", "disk", "store"))
-        _one_of("on_full", on_full, ("block", "drop"))
-        _one_of("on_failure", on_failure, ("continue", "refuse"))
-        _one_of("writer", writer, ("thread", "external"))
-        _one_of("reads", reads, ("log", "all", "off"))
+        one_of("durability", durability, ("memory", "process", "disk", "store"))
+        one_of("on_full", on_full, ("block", "drop"))
+        one_of("on_failure", on_failure, ("continue", "refuse"))
+        one_of("writer", writer, ("thread", "external"))
+        one_of("reads", reads, ("log", "all", "off"))
+        at_least("block_timeout", block_timeout, 0)
+        at_least("max_journal_bytes", max_journal_bytes, MIN_JOURNAL_BYTES)
+        a_path("key_file", key_file)
+        a_path("journal_dir", journal_dir)
         self.url = url
         self.clock: Clock = clock or SystemClock()
         self.prices = PriceBook(prices)
@@ -337,13 +343,13 @@ class AuditTrail:
             user_id=user_id,
             subject=subject,
             model=model,
-            status=_one_of("status", status, STATUSES),
+            status=one_of("status", status, STATUSES),
             session_id=session_id,
             tenant=tenant,
             action=action,
             call_id=call_id,
             parent_id=parent_id,
-            kind=_one_of("kind", kind, KINDS),
+            kind=one_of("kind", kind, KINDS),
             since_us=None if since is None else to_us(since),
             until_us=None if until is None else to_us(until),
             after=after,
@@ -353,8 +359,7 @@ class AuditTrail:
         )
         if wanted.since_us is not None and wanted.until_us is not None and wanted.since_us > wanted.until_us:
             raise ConfigurationError(f"since ({since}) is after until ({until}): exchange them")
-        if limit is not None and limit < 0:
-            raise ConfigurationError(f"limit is {limit}: use None for all, or a number from 0 on")
+        at_least("limit", limit, 0)
         if self.reads == "all":
             asked = [name for name, value in msgspec.to_builtins(wanted).items() if value not in (None, False)]
             self.sink.control("read", what="query", filter=asked)
@@ -490,12 +495,6 @@ def _after_fork_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
-
-
-def _one_of(name: str, value: str | None, allowed: Sequence[str]) -> str | None:
-    if value is not None and value not in allowed:
-        raise ConfigurationError(f"{name} is {value!r}: use one of {', '.join(allowed)}")
-    return value
 
 
 async def _await(future: Future[None], timeout: float | None) -> None:  # noqa: ASYNC109  (handed on)
