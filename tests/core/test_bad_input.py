@@ -34,6 +34,12 @@ def test_a_wrong_url_is_refused_with_the_schemes_that_would_do(url):
         ({"on_failure": "ignore"}, "continue, refuse"),
         ({"writer": "process"}, "thread, external"),
         ({"writer": "external"}, "journal_dir"),
+        ({"block_timeout": -1}, "from 0 on"),
+        ({"block_timeout": "30"}, "from 0 on"),
+        ({"block_timeout": math.inf}, "from 0 on"),
+        ({"max_journal_bytes": 1}, "from 65536 on"),
+        ({"key_file": 7}, "give a path"),
+        ({"journal_dir": 7}, "give a path"),
     ],
 )
 def test_an_option_that_is_none_is_refused_with_those_that_are(options, says):
@@ -117,10 +123,13 @@ EARLY, LATE = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
     [
         ({"since": NAIVE}, "no time zone"),
         ({"until": NAIVE}, "no time zone"),
+        ({"since": "2026-01-01"}, "is no datetime"),
+        ({"until": EARLY.date()}, "is no datetime"),
         ({"since": LATE, "until": EARLY}, "is after until"),
         ({"status": "fine"}, "use one of success"),
         ({"kind": "chat"}, "use one of llm"),
         ({"limit": -1}, "limit is -1"),
+        ({"limit": "5"}, "limit is '5'"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused_where_it_is_asked(wanted, says, trail):
