@@ -157,3 +157,23 @@ def test_show_content_needs_a_purpose_and_is_on_record(auditmw, tmp_path, monkey
     reads = [json.loads(line) for line in out.splitlines()]
     assert [read["metadata"]["count"] for read in reads] == [0, 1]
     assert {read["subject"] for read in reads} == {"alice"}
+
+
+def test_keys_rewrap_changes_the_content_key_and_puts_that_on_record(auditmw, tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDITMW_DB", f"sqlite:///{tmp_path}/kept.db")
+    trail = AuditTrail(f"sqlite:///{tmp_path}/kept.db", content="encrypted")
+    with trail, trail.call(action="ask", user_id="alice") as call:
+        call.request = {"messages": ["hello"]}
+    old, new = tmp_path / "kept.db.auditmw" / "content.key", tmp_path / "new.key"
+    new.write_text("ab" * 32)
+    new.chmod(0o600)
+    assert auditmw("keys", "rewrap", "--old", str(old))[0] == 3
+    code, _, err = auditmw("keys", "rewrap", "--old", str(old), "--new", str(new))
+    assert code == 0
+    assert "1 keys are under" in err
+    read = ("show", call.request_id, "--content", "--purpose", "test")
+    assert auditmw(*read)[0] == 1
+    monkeypatch.setenv("AUDITMW_CONTENT_KEY_FILE", str(new))
+    assert auditmw(*read)[0] == 0
+    _, out, _ = auditmw("query", "--kind", "control", "--action", "change", "--format", "json")
+    assert [json.loads(line)["metadata"]["what"] for line in out.splitlines()] == ["content_key"]

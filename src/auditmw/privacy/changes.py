@@ -5,6 +5,7 @@ from __future__ import annotations
 from auditmw.privacy.control import ControlLog
 from auditmw.privacy.holds import PROGRESS
 from auditmw.privacy.policy import SETTING, Policy, policy_of
+from auditmw.privacy.vault import KeyProvider, rewrap
 from auditmw.stores.privacy import PrivacyStore
 
 
@@ -28,3 +29,17 @@ def set_policy(log: ControlLog, store: PrivacyStore, policy: Policy) -> bool:
     store.set_setting(SETTING, policy.to_data())
     store.delete_setting(PROGRESS)
     return True
+
+
+def change_content_key(log: ControlLog, store: PrivacyStore, old: KeyProvider, new: KeyProvider) -> int:
+    """Put all data keys under a new key-encryption key, on record; content stays as it is. Returns how many there were.
+
+    Processes that still use the old one go on making keys under it: restart them with the new one, then do this again.
+
+    Raises:
+        EvidenceError: a data key is under neither of the two.
+    """
+    count = rewrap(store, old, new)
+    if count:
+        log.declare("change", what="content_key", before=old.id, after=new.id, count=count)
+    return count
