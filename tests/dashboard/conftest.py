@@ -160,9 +160,11 @@ def signed(tmp_path_factory):
     async def append(first_seq, batch):
         store = store_for(url)
         await store.open()
-        for start in range(0, len(batch), 200):
-            await store.append(Batch("w" * 32, first_seq + start, batch[start : start + 200]))
-        await store.close()
+        try:
+            for start in range(0, len(batch), 200):
+                await store.append(Batch("w" * 32, first_seq + start, batch[start : start + 200]))
+        finally:
+            await store.close()
 
     asyncio.run(append(1, entries))
     reader = open_evidence(url)

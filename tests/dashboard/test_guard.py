@@ -5,7 +5,7 @@ import pytest
 from auditmw import dashboard
 from auditmw.dashboard.guard import Guard
 
-PAGES = ("/", "/entries", "/entries/evil", "/reports", "/reports/errors", "/evidence", "/style.css")
+PAGES = ("/", "/entries", "/entries/evil", "/reports", "/reports/errors", "/evidence", "/retention", "/style.css")
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/nothing", "/entries?since=never", "/reports/nothing", "/search?q=nobody"])

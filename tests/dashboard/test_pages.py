@@ -4,14 +4,20 @@ import re
 import sqlite3
 import subprocess
 import sys
-from datetime import UTC, datetime
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from auditmw import AuditTrail, dashboard
 from auditmw.dashboard.pages import name_of
 from auditmw.errors import ConfigurationError
+from auditmw.privacy.changes import set_policy
+from auditmw.privacy.control import ControlLog
+from auditmw.privacy.holds import add_hold
+from auditmw.privacy.policy import read_policy
 from auditmw.reports import REPORTS
+from auditmw.stores.privacy import open_privacy
 from auditmw.testing import FakeClock
 
 from .conftest import EVIL, NOW
@@ -134,7 +140,7 @@ async def test_every_report_has_a_page_by_itself(name, browse):
 
 def verified(app):
     """The verifications that an app's evidence page has begun, when they have ended."""
-    views = next(route.endpoint.__self__ for route in app._app.routes if route.path == "/evidence")
+    views = next(route.endpoint.__wrapped__.__self__ for route in app._app.routes if route.path == "/evidence")
     views._verifications.wait()
 
 
@@ -166,15 +172,21 @@ async def test_a_verification_is_not_made_again_at_every_look(browse, trail, mon
     verified(app)
 
 
+def copy_of(url, folder, *changes):
+    """A copy of a SQLite trail, changed by somebody who owns the file."""
+    path = folder / "copy.db"
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as source, closing(sqlite3.connect(path)) as copy:
+        source.backup(copy)
+        for change in changes:
+            copy.execute(change)
+        copy.commit()
+    return path
+
+
 @pytest.fixture
 def tampered(tmp_path, signed):
-    """A copy of the trail in which an entry was changed."""
-    path = tmp_path / "trail.db"
-    with sqlite3.connect(signed[0].removeprefix("sqlite:///")) as source, sqlite3.connect(path) as copy:
-        source.backup(copy)
-        copy.execute("UPDATE audit_entries SET user_id = 'mallory' WHERE request_id = 'second'")
-    source.close()
-    copy.close()
+    """The trail with an entry that was changed."""
+    path = copy_of(signed[0], tmp_path, "UPDATE audit_entries SET user_id = 'mallory' WHERE request_id = 'second'")
     trail = AuditTrail(f"sqlite:///{path}", clock=FakeClock(NOW))
     yield trail
     trail.close()
@@ -208,6 +220,60 @@ async def test_a_trail_of_lines_has_no_checkpoint(browse, tmp_path):
         assert "no checkpoint yet" in words(await browse("/evidence", app))
         verified(app)
         assert "structure" in words(await browse("/evidence", app))
+
+
+# --- retention -------------------------------------------------------------------------------------------------------
+
+
+async def test_without_a_policy_nothing_is_due(browse):
+    told = words(await browse("/retention"))
+    assert "none: nothing expires" in told
+    assert "Last sweep never" in told
+
+
+@pytest.fixture
+def governed(signed, tmp_path):
+    """The URL of a copy of the trail under a policy, with a hold."""
+    url = f"sqlite:///{copy_of(signed[0], tmp_path)}"
+    with closing(open_privacy(url)) as store, ControlLog(url) as log:
+        set_policy(log, store, read_policy("standard"))
+        add_hold(log, store, f"case {EVIL}", user_id="alice")
+    return url
+
+
+async def test_what_is_due_overdue_and_held_is_told(browse, governed):
+    stored = datetime.now(UTC)
+    for days, expected in (
+        (30, "metadata - 90 days 0 0"),
+        (91, "metadata - 90 days 2,4"),
+        (400, "digests - 1 year 2,4"),
+    ):
+        trail = AuditTrail(governed, clock=FakeClock(stored + timedelta(days=days)))
+        response = await browse("/retention", dashboard.app(trail))
+        assert expected in words(response)
+        trail.close()
+    assert "user_id alice" in words(response)
+    assert EVIL not in response.text
+
+
+async def test_a_trail_of_lines_has_no_retention(browse, tmp_path):
+    with AuditTrail(f"jsonl:///{tmp_path}/lines") as trail:
+        assert "need a database" in words(await browse("/retention", dashboard.app(trail)))
+
+
+# --- who looked ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reads", "expected"),
+    [("all", [{"what": "dashboard", "page": "/entries", "asked": "user_id=bob", "who": "ann"}]), ("log", [])],
+)
+async def test_who_looked_is_on_record_where_the_trail_asks_for_it(reads, expected, browse):
+    with AuditTrail("memory://", reads=reads) as trail:
+        await browse("/entries?user_id=bob", dashboard.app(trail, authorize=lambda _request: "ann"))
+        trail.sync.flush()
+        control = [entry for entry in trail.sync.query(kind="control") if entry.action == "read"]
+    assert [entry.metadata for entry in control if entry.metadata["what"] == "dashboard"] == expected
 
 
 # --- around it -------------------------------------------------------------------------------------------------------

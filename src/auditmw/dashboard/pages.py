@@ -16,7 +16,13 @@ from auditmw import text as texts
 from auditmw.reports.columns import Column
 from auditmw.stores import path_of
 
-NAVIGATION: Final = (("/", "Overview"), ("/entries", "Entries"), ("/reports", "Reports"), ("/evidence", "Evidence"))
+NAVIGATION: Final = (
+    ("/", "Overview"),
+    ("/entries", "Entries"),
+    ("/reports", "Reports"),
+    ("/evidence", "Evidence"),
+    ("/retention", "Retention"),
+)
 
 
 class Pages:

@@ -17,6 +17,7 @@ from auditmw.dashboard.evidence import Verifications, head_of
 from auditmw.dashboard.listing import list_entries
 from auditmw.dashboard.pages import Pages
 from auditmw.dashboard.proof import proof_of
+from auditmw.dashboard.retention import retention_of
 from auditmw.dashboard.selection import DAYS, SPLITS, Selection, read_selection
 from auditmw.entry import KINDS, STATUSES, to_datetime
 from auditmw.errors import AuditError, ConfigurationError
@@ -145,6 +146,14 @@ class Views:
             meanings=MEANINGS,
             limits=LIMITS,
         )
+
+    def retention(self, request: Request) -> Response:
+        """How long what is kept, what is due, and what is held."""
+        try:
+            state, error = retention_of(self._trail), None
+        except AuditError as failed:
+            state, error = None, str(failed)
+        return self._show(request, "retention.html", state=state, error=error)
 
     def style(self, _request: Request) -> Response:
         """The one stylesheet."""
