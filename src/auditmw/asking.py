@@ -6,14 +6,16 @@ What the rollups do not hold yet, and the parts of a window that are no whole da
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from auditmw.entry import AuditEntry, to_us
+from auditmw.entry import AuditEntry, to_datetime, to_us
 from auditmw.reports.columns import Answer
-from auditmw.reports.report import CELLS, CellKind, FromCells, Question, Report
+from auditmw.reports.report import CELLS, CellKind, FromCells, Question, Report, cell_report
 from auditmw.rollups.calls import Attempt, calls_of
 from auditmw.rollups.cells import Cells, delta
 from auditmw.rollups.grouping import DAY_US, HOUR_US, GroupRow, added, day_of, grouped, hour_of, week_of
+from auditmw.spending import Owner
 from auditmw.stores.protocol import Filter, Store
 from auditmw.stores.rollup_view import RollupView
 
@@ -41,6 +43,22 @@ async def ask(store: Store, report: Report, question: Question, *, now_us: int, 
     return report.answer(entries, question)
 
 
+async def spent(store: Store, by: Owner, since: datetime, *, now_us: int) -> dict[str | None, int]:
+    """Nanodollars by user, tenant or model since then; names that spent nothing may be left out."""
+    question = Question(since=since, until=to_datetime(now_us), by=(by,))
+    answer = await ask(store, _SPENT, question, now_us=now_us)
+    return {getattr(row, by): row.priced_nano for row in answer.rows}
+
+
+_SPENT: Final = cell_report(
+    "spent",
+    "What was spent?",
+    timedelta(days=31),
+    (),
+    FromCells("days", lambda asked: tuple(asked.by), lambda cells, _: Answer((), cells), ("calls", "priced_nano")),
+)
+
+
 async def _entries(store: Store, report: Report, question: Question, tenant: str | None) -> AsyncIterator[AuditEntry]:
     since, until = report.reach(question)
     for kind in report.kinds:
@@ -63,8 +81,8 @@ async def _cells(
     first_us, last_us = since_us, until_us
     if cells.kind != "weeks":
         first_us = -(-since_us // unit_us) * unit_us
-        open_end = until_us >= now_us - _JUST_NOW_US
-        last_us = (-(-until_us // unit_us) if open_end else until_us // unit_us) * unit_us
+        open_end = until_us >= now_us or (until_us % unit_us and until_us >= now_us - _JUST_NOW_US)
+        last_us = (until_us // unit_us + bool(open_end)) * unit_us
     stored: list[Any] = []
     rows: list[Any] = []
     if first_us < last_us:

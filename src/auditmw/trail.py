@@ -16,7 +16,7 @@ import anyio
 import msgspec
 
 from auditmw import exits
-from auditmw.asking import ask
+from auditmw.asking import ask, spent
 from auditmw.block import Block
 from auditmw.call import require_fields
 from auditmw.checkpoint_files import make_sinks
@@ -26,6 +26,7 @@ from auditmw.decorator import decorate
 from auditmw.entry import KINDS, STATUSES, AuditEntry, to_datetime, to_us
 from auditmw.errors import ConfigurationError, TrailClosed
 from auditmw.events import log_entry
+from auditmw.following import follow
 from auditmw.futures import wait_for
 from auditmw.health import Health
 from auditmw.intake import Durability, Intake, OnFailure, OnFull
@@ -45,6 +46,7 @@ from auditmw.reports import REPORTS, question_for
 from auditmw.reports.columns import Answer
 from auditmw.reports.report import Question, Report
 from auditmw.signing import Rhythm, Signing, make_signing
+from auditmw.spending import Owner
 from auditmw.stores import store_for
 from auditmw.stores.privacy import has_privacy
 from auditmw.stores.protocol import Filter, Store
@@ -365,6 +367,18 @@ class AuditTrail:
             self.sink.control("read", what="query", filter=asked)
         return Pages(self._writer, self._store, wanted)
 
+    def subscribe(self, *, every: float = 1.0, backlog: int = 0, **wanted: Any) -> AsyncIterator[AuditEntry]:
+        """Stream entries as they are stored, of all processes: `async for entry in trail.subscribe(status="error"):`.
+
+        Looks every so many seconds, begins with the last `backlog` entries that fit, and takes user_id, model, status,
+        tenant, action, kind and the like, as `query` does. It ends when its consumer does.
+
+        Raises:
+            ConfigurationError: an unknown kind or status.
+        """
+        self.pages(**wanted)  # so that mistakes show here
+        return follow(self.query, every, backlog, wanted)
+
     async def report(
         self,
         name: str,
@@ -396,6 +410,15 @@ class AuditTrail:
         async def answer() -> Answer:
             await self._writer.open_for_reading()
             return await ask(self._store, report, question, now_us=self.clock.now_us(), tenant=tenant)
+
+        return self._writer.submit(answer())
+
+    def spent(self, by: Owner, since: datetime) -> Future[dict[str | None, int]]:
+        """A future of the nanodollars by user, tenant or model since then, of all that is stored (for budgets)."""
+
+        async def answer() -> dict[str | None, int]:
+            await self._writer.open_for_reading()
+            return await spent(self._store, by, since, now_us=self.clock.now_us())
 
         return self._writer.submit(answer())
 

@@ -18,6 +18,7 @@ COMMANDS: Final = (
     "demo",
     "query",
     "show",
+    "tail",
     "report",
     "scan",
     "verify",
@@ -31,6 +32,8 @@ COMMANDS: Final = (
     "retain",
     "hold",
     "erase",
+    "access",
+    "rollups",
     "doctor",
 )
 """Each is a module here that has a function of its name and `EXAMPLES`, in the order in which the help shows them."""

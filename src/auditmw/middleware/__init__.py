@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from auditmw.middleware.budget import Budget
 from auditmw.middleware.cost import CostCalculator
 from auditmw.middleware.hasher import Hasher
 from auditmw.middleware.sanitizer import Sanitizer
@@ -11,7 +12,7 @@ from auditmw.middleware.spans import SpanAttributes
 from auditmw.middleware.timer import Timer
 from auditmw.middleware.writer import Writer
 
-__all__ = ["CostCalculator", "Hasher", "Sanitizer", "SpanAttributes", "Timer", "Writer", "default_pipeline"]
+__all__ = ["Budget", "CostCalculator", "Hasher", "Sanitizer", "SpanAttributes", "Timer", "Writer", "default_pipeline"]
 
 
 def default_pipeline() -> list[Any]:

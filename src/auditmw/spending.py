@@ -1,0 +1,115 @@
+"""What has been spent in a period, by name: from the store's rollups now and then, and from this process meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from datetime import datetime
+from typing import Literal, Protocol
+
+from auditmw.clock import Clock
+from auditmw.diagnostics import report as log
+from auditmw.entry import to_datetime
+
+Period = Literal["day", "month"]
+Owner = Literal["user", "tenant", "model"]
+
+
+class Trail(Protocol):
+    """What is asked of a trail."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that says when a period begins."""
+
+    def flushed(self) -> Future[None]:
+        """Done when everything handed over is stored."""
+
+    def spent(self, by: Owner, since: datetime) -> Future[dict[str | None, int]]:
+        """Nanodollars by user, tenant or model since then, of all that is stored."""
+
+
+def period_start(now: datetime, period: Period) -> datetime:
+    """When the day or month in UTC began."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight if period == "day" else midnight.replace(day=1)
+
+
+class Spending:
+    """Of one scope and period; used from any thread.
+
+    What the store says is asked for anew when it is older than `refresh` seconds, in the background: a call waits only
+    where nothing is known yet of the period. What this process has spent since is counted on top; what it spends while
+    the store is asked may count twice until the next look, and never not at all.
+    """
+
+    def __init__(self, trail: Trail, scope: Owner, period: Period, refresh: float) -> None:
+        self._trail = trail
+        self._scope = scope
+        self._period = period
+        self._refresh_ns = int(refresh * 1e9)
+        self._lock = threading.Lock()
+        self._start: datetime | None = None
+        self._stored: dict[str | None, int] = {}
+        self._since: list[tuple[str, int]] = []
+        self._asked_ns: int | None = None
+        self._asking: Future[None] | None = None
+
+    @property
+    def period_name(self) -> str:
+        """The period that counts now, for telling things once in it."""
+        return str(self._start)
+
+    def known(self) -> Future[None] | None:
+        """Ask the store if it is time to; what must be waited for, None where enough is known."""
+        now_ns, start = self._trail.clock.monotonic_ns(), self._period_start()
+        with self._lock:
+            if self._start != start:  # a new period: nothing of the last one counts
+                self._start, self._stored, self._since, self._asked_ns = start, {}, [], None
+            first = self._asked_ns is None
+            if first or now_ns - (self._asked_ns or 0) >= self._refresh_ns:
+                self._asked_ns = now_ns
+                self._asking = self._ask(start)
+                return self._asking if first else None
+            return None if self._asking is None or self._stored or self._asking.done() else self._asking
+
+    def nano(self, name: str) -> int:
+        """Nanodollars that were spent under a name in this period, as far as is known."""
+        with self._lock:
+            return self._stored.get(name, 0) + sum(amount for other, amount in self._since if other == name)
+
+    def add(self, name: str, nano: int) -> None:
+        """Count what this process has spent."""
+        with self._lock:
+            self._since.append((name, nano))
+
+    def _period_start(self) -> datetime:
+        return period_start(to_datetime(self._trail.clock.now_us()), self._period)
+
+    def _ask(self, start: datetime) -> Future[None]:
+        """First all that was handed over is stored, so that nothing is counted twice or not at all."""
+        done: Future[None] = Future()
+        covered = len(self._since)
+
+        def flushed(flush: Future[None]) -> None:
+            if (error := flush.exception()) is not None:
+                failed(error)
+                return
+            self._trail.spent(self._scope, start).add_done_callback(answered)
+
+        def answered(answer: Future[dict[str | None, int]]) -> None:
+            if (error := answer.exception()) is not None:
+                failed(error)
+                return
+            with self._lock:
+                if self._start == start:
+                    self._stored = answer.result()
+                    del self._since[:covered]
+            done.set_result(None)
+
+        def failed(error: BaseException) -> None:
+            log("auditmw.spending_unknown", "warning", error=str(error), meaning="budgets count this process alone")
+            done.set_result(None)
+
+        self._trail.flushed().add_done_callback(flushed)
+        return done
