@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
 import anyio
 
 from auditmw.entry import AuditEntry
+from auditmw.errors import TrailClosed
 from auditmw.futures import wait_for
 from auditmw.stores.protocol import Filter, Store
 
@@ -43,7 +45,7 @@ class Pages:
                 for entry in page:
                     yield entry
         finally:
-            with anyio.CancelScope(shield=True):
+            with anyio.CancelScope(shield=True), suppress(TrailClosed):
                 await self._on_loop(_close(entries))
 
     def blocking(self) -> Iterator[AuditEntry]:
@@ -54,7 +56,8 @@ class Pages:
             while page := self._loop.submit(next_page(entries)).result():
                 yield from page
         finally:
-            self._loop.submit(_close(entries))  # waits for nothing: it may run in a finalizer, on that very loop
+            with suppress(TrailClosed):  # the store is closed too
+                self._loop.submit(_close(entries))  # waits for nothing: it may run in a finalizer, on that very loop
 
     async def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
         future = self._loop.submit(work)

@@ -484,8 +484,13 @@ class AuditTrail:
         self.sink.start(strict=True)
 
     async def __aenter__(self) -> Self:
-        self._begin()
-        await _await(self._writer.tried(), None)
+        try:
+            self._begin()
+            await _await(self._writer.tried(), None)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self._give_up)
+            raise
         return self
 
     async def __aexit__(
@@ -495,11 +500,24 @@ class AuditTrail:
             await self.aclose()
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self._give_up()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+    def _give_up(self) -> None:
+        """End a trail that could not be entered, and that nobody will close; its mere beginning is not worth keeping."""
+        if self.sink.last_seq > 1:
+            self.close(0)
+            return
+        self._writer.stop(0)
+        self.sink.acknowledge(self.sink.last_seq)
+        self.sink.close()
 
     def _after_fork(self) -> None:
         self.sink.after_fork()

@@ -21,7 +21,7 @@ from auditmw.clock import Clock
 from auditmw.delivery import LAST_RETRY_SECONDS, Delivery
 from auditmw.diagnostics import report
 from auditmw.entry import Status
-from auditmw.errors import AuditError, ConfigurationError, KeyMismatch, SchemaMismatch
+from auditmw.errors import AuditError, ConfigurationError, KeyMismatch, SchemaMismatch, TrailClosed
 from auditmw.futures import Threads
 from auditmw.intake import Intake
 from auditmw.prices import PriceBook
@@ -118,7 +118,14 @@ class Writer:
             self._loop.call_soon_threadsafe(self._news.set)
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run a coroutine on the writer's loop; takes no lock once that runs, since a finalizer may ask."""
+        """Run a coroutine on the writer's loop; takes no lock once that runs, since a finalizer may ask.
+
+        Raises:
+            TrailClosed: nothing runs it any more.
+        """
+        if self._intake.closed:
+            work.close()
+            raise TrailClosed
         if self._loop is None:
             self.start()
         assert self._loop is not None  # noqa: S101  (start has waited for it)
@@ -130,7 +137,9 @@ class Writer:
         return self._tried
 
     def flush(self) -> Future[None]:
-        """Done when everything handed over so far, and every orphan journal found, is stored."""
+        """Done when everything handed over so far, and every orphan journal found, is stored; raises as `submit`."""
+        if self._intake.closed:
+            raise TrailClosed
         self.start()
         future: Future[None] = Future()
         with self._lock:
