@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from auditmw import AuditTrail
-from auditmw.errors import AuditError, ConfigurationError, KeyMismatch, SchemaMismatch
+from auditmw.errors import AuditError, ConfigurationError, KeyMismatch, SchemaMismatch, TrailClosed
 from auditmw.middleware import default_pipeline
 from auditmw.testing import StandInProvider
 
@@ -58,6 +58,42 @@ def test_a_path_below_a_file_is_named(tmp_path):
     with pytest.raises(AuditError, match="file"):
         trail.start()
     trail.close()
+
+
+@pytest.mark.parametrize("enter", [AuditTrail.__enter__, lambda trail: anyio.run(trail.__aenter__)])
+def test_a_trail_that_cannot_be_entered_has_ended_and_leaves_no_journal(enter, tmp_path):
+    (tmp_path / "text.db").write_text("no database" * 100)
+    trail = AuditTrail(f"sqlite:///{tmp_path}/text.db")
+    with pytest.raises(ConfigurationError, match="is no SQLite database"):
+        enter(trail)
+    assert trail.closed
+    assert list((tmp_path / "text.db.auditmw").iterdir()) == []
+
+
+def test_what_was_recorded_before_a_trail_could_not_be_entered_stays_in_the_journal(tmp_path):
+    path = tmp_path / "audit.db"
+    path.write_text("no database" * 100)
+    trail = AuditTrail(f"sqlite:///{path}")
+    with trail.call(action="early"):
+        pass
+    with pytest.raises(ConfigurationError), trail:
+        pass
+    path.unlink()
+    with AuditTrail(f"sqlite:///{path}") as trail:
+        assert [entry.action for entry in entries_of(trail)] == ["early"]
+
+
+def test_a_closed_trail_is_asked_nothing(tmp_path):
+    with AuditTrail(f"sqlite:///{tmp_path}/audit.db") as trail:
+        with trail.call(action="a"):
+            pass
+        trail.sync.flush(10)
+        begun = trail.sync.query()
+        next(begun)
+    begun.close()
+    for ask in (trail.sync.flush, lambda: list(trail.sync.query()), trail.start):
+        with pytest.raises(TrailClosed, match="make a new AuditTrail"):
+            ask()
 
 
 def test_a_database_of_a_newer_schema_is_refused_and_left_alone(tmp_path):
