@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from auditmw import AuditTrail
+
 
 def test_entries_are_written_to_standard_output_oldest_first(auditmw, db):
     result = auditmw("export", "--format", "jsonl", db=db)
@@ -58,3 +60,24 @@ def test_wrong_usage_is_one_message_and_3(arguments, message, auditmw, db):
     result = auditmw("export", *arguments, db=db)
     assert (result.code, result.out) == (3, "")
     assert message in result.err
+
+
+def test_an_export_is_on_record_and_a_receipt_of_an_erasure_names_it(auditmw, db, tmp_path):
+    assert (
+        auditmw("export", "--format", "csv", "--out", "a.csv", "--purpose", "audit 2026", "--actor", "ann", db=db).code
+        == 0
+    )
+    out = auditmw("export", "--format", "jsonl", "--kind", "control", "--no-record", db=db).out
+    (read,) = [entry for entry in map(json.loads, out.splitlines()) if entry["action"] == "read"]
+    assert (read["user_id"], read["metadata"]["count"]) == ("ann", 5)
+    assert read["metadata"]["purpose"] == "audit 2026"
+    erased = auditmw("erase", "--user", "alice", "--yes", db=db)
+    assert f"to: {tmp_path}/a.csv" in erased.err
+    assert erased.err.count("handed out before") == 1
+
+
+def test_a_trail_of_lines_is_exported_without_a_record(auditmw, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with AuditTrail("jsonl:///lines") as trail, trail.call(user_id="zoe"):
+        pass
+    assert "zoe" in auditmw("export", "--format", "jsonl", db="jsonl:///lines").out

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -14,13 +14,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from auditmw.cli.moments import parse_moment
-from auditmw.cli.opening import DatabaseOption, reading
+from auditmw.cli.opening import DatabaseOption, reading, required
 from auditmw.cli.output import say
 from auditmw.entry import FIELD_CLASSES, KINDS
 from auditmw.errors import ConfigurationError
 from auditmw.exporters import FORMATS
 from auditmw.exporting import Export, without
 from auditmw.exporting import Progress as Told
+from auditmw.privacy.exported import export_on_record
+from auditmw.stores.privacy import has_privacy
 from auditmw.trail import AuditTrail
 
 EXAMPLES: Final = (
@@ -51,11 +53,17 @@ def export(
         Path | None,
         typer.Option("--cursor", metavar="FILE", help="Remembers how far it came: the next run goes on from there."),
     ] = None,
+    purpose: Annotated[str | None, typer.Option("--purpose", help="What for; exports are on record.")] = None,
+    actor: Annotated[str | None, typer.Option("--actor", help="Who does this, for the record.")] = None,
+    record: Annotated[
+        bool, typer.Option(help="Put it on record; not possible on a replica, or as a role that only reads.")
+    ] = True,
 ) -> None:
     """Write entries in a format of another system, oldest first.
 
     With --cursor a run that was cut off is taken up where it ended, and later runs add what is new. Nothing that stands
-    in a field breaks a line, runs in a spreadsheet, or is obeyed by a terminal.
+    in a field breaks a line, runs in a spreadsheet, or is obeyed by a terminal. Where it went is on record in the
+    trail, so that an erasure names the copies that it does not reach.
     """
     if form not in FORMATS:
         raise ConfigurationError(f"there is no format {form!r}: use {', '.join(FORMATS)}")
@@ -69,8 +77,17 @@ def export(
         "tenant": tenant,
         "after": run.after,
     }
-    with reading(db) as trail, _progress(trail, wanted) as progress:
+    url = required(db)
+    to = "standard output" if out is None else str(out.absolute())
+    with reading(url) as trail, ExitStack() as around:
+        count: Callable[[int], None] | None = None
+        if record and has_privacy(url):
+            entered = export_on_record(url, form, to, leave_out or (), purpose=purpose, actor=actor)
+            count = around.enter_context(entered)
+        progress = around.enter_context(_progress(trail, wanted))
         written = run.run(map(stripped, trail.sync.query(**wanted)), progress)
+        if count is not None:
+            count(written)
     say(f"{written:,} entries written{'' if out is None else f' to {out}'}")
 
 
