@@ -243,7 +243,7 @@ def _fill(call: Call, binding: Binding) -> None:
         call.metadata = {**binding.metadata, **call.metadata}
     if call.parent is None and binding.parent is not None and binding.parent.request_id:
         call.parent = binding.parent
-        call.parent_id = binding.parent.request_id
+        call.parent_id = call.parent_id or binding.parent.request_id
     note_request_id(binding, call.request_id)
 
 

@@ -286,6 +286,20 @@ def test_a_batch_is_a_request_and_each_of_its_results_an_llm_entry(provider, cli
     check_batch(stored(), batch.id, provider)
 
 
+def test_batch_results_read_inside_an_audited_function_belong_to_their_listing(trail, client, stored):
+    @trail.audited(action="fetch")
+    def fetch():
+        return list(client.messages.batches.results(submit(client).id))
+
+    fetch()
+    entries = {e.action: e for e in stored()}
+    results = [e for e in stored() if e.kind == "llm"]
+    assert entries["fetch"].kind == "function"
+    [listing] = [e for e in stored() if e.action == "batches.results" and e.kind == "request"]
+    assert listing.parent_id == entries["fetch"].request_id
+    assert {e.parent_id for e in results} == {listing.request_id}
+
+
 async def test_batch_results_are_recorded_by_an_async_client_too(provider, async_client, stored):
     provider.batch_outcomes = {"bad": "errored", "late": "expired", "gone": "canceled"}
     batch = await submit(async_client)

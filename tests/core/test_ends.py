@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from contextvars import copy_context
 
 import anyio
 import anyio.lowlevel
@@ -95,7 +96,7 @@ def test_a_sync_call_with_both_forms_of_a_middleware_is_closed_by_its_plain_one(
 
     url = f"sqlite:///{tmp_path}/audit.db"
     trail = AuditTrail(url, pipeline=[Writer(), Both()])
-    trail.call().__enter__()
+    copy_context().run(trail.call().__enter__)  # left open, and its scope with it
     trail.close()
     assert seen == ["plain"]
 
