@@ -8,7 +8,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 
 from auditmw import AuditTrail
 from auditmw.globals import Configured
-from auditmw.testing import StandInProvider
+from auditmw.testing import MemoryTrail, StandInProvider
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -17,7 +17,7 @@ README = Path(__file__).parent.parent / "README.md"
 def provider(tmp_path, monkeypatch):
     """The snippets run as they are: the SDK finds the stand-in by its own environment variables."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("auditmw.globals._configured", Configured())
+    monkeypatch.setattr("auditmw.globals.configured", Configured())
     with StandInProvider() as running:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", running.url)
         monkeypatch.setenv("ANTHROPIC_API_KEY", "none-needed")
@@ -29,6 +29,8 @@ def test_every_snippet_of_the_readme_runs_and_is_recorded(provider, capsys):
     try:
         for example in document.examples():
             example.evaluate()
+        with MemoryTrail() as trail:
+            document.namespace["test_an_answer_costs_less_than_a_cent"](trail, provider)
         client = TestClient(document.namespace["app"], client=("10.0.0.1", 4711))
         assert client.get("/ask?question=Why", headers={"x-user": "carol"}).status_code == 200
     finally:

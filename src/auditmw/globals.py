@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, TypeVar, overload
 
@@ -29,6 +30,16 @@ class Configured:
         self._trail = trail
         self._off = trail is None
 
+    @contextmanager
+    def instead(self, trail: AuditTrail) -> Iterator[None]:
+        """Use this trail for a while, for tests."""
+        before = self._trail, self._off
+        self.set(trail)
+        try:
+            yield
+        finally:
+            self._trail, self._off = before
+
     def recorder(self) -> Recorder:
         """The trail's recorder (see `auditmw.decorator.Source`)."""
         if self._trail is not None:
@@ -43,7 +54,7 @@ class Configured:
             self._trail.require(form, what)
 
 
-_configured: Final = Configured()
+configured: Final = Configured()
 
 
 @overload
@@ -66,7 +77,7 @@ def configure(trail: AuditTrail | str | None, **options: Any) -> AuditTrail | No
         report("auditmw.off", "warning", meaning="configure(None) was called: @audited records nothing")
     elif not isinstance(trail, AuditTrail):
         raise ConfigurationError(f"configure() takes a trail, the URL of one, or None, and not {trail!r}")
-    _configured.set(trail)
+    configured.set(trail)
     return trail
 
 
@@ -90,5 +101,5 @@ def audited(
         NotConfigured: at the first call, where no trail was set.
     """
     if function is None:
-        return partial(decorate, source=_configured, action=action, fields=fields, sanitize=sanitize)
-    return decorate(function, _configured, action, fields, sanitize)
+        return partial(decorate, source=configured, action=action, fields=fields, sanitize=sanitize)
+    return decorate(function, configured, action, fields, sanitize)

@@ -43,7 +43,7 @@ VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", defau
 def unconfigured():
     """No trail is set before or after a test."""
     yield
-    auditmw.globals._configured.__init__()
+    auditmw.globals.configured.__init__()
 
 
 # --- the four kinds ---------------------------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""For tests: a provider that is a real HTTP server on loopback, and a clock that can be moved."""
+"""For tests: a provider that is a real HTTP server on loopback, a trail in memory, and a clock that can be moved.
+
+`auditmw.testing.fixtures` has them as pytest fixtures.
+"""
 
 from auditmw.testing.answer import Answer
 from auditmw.testing.behaviours import (
@@ -16,6 +19,7 @@ from auditmw.testing.clock import FakeClock
 from auditmw.testing.provider import StandInProvider
 from auditmw.testing.reply import Reply, Signal, Step
 from auditmw.testing.requests import ReceivedRequest
+from auditmw.testing.trail import MemoryTrail
 
 __all__ = [
     "Answer",
@@ -24,6 +28,7 @@ __all__ = [
     "FakeClock",
     "Gzip",
     "Hang",
+    "MemoryTrail",
     "MidStreamError",
     "Pace",
     "ReceivedRequest",
