@@ -7,6 +7,8 @@ import pytest
 
 from auditmw import AuditTrail
 from auditmw.errors import TrailClosed
+from auditmw.providers import READERS
+from auditmw.testing import MemoryTrail
 
 from .conftest import entries_of
 
@@ -29,6 +31,25 @@ async def test_a_block_is_an_llm_entry_read_from_the_answer_it_sets(trail):
     for entry in await anyio.to_thread.run_sync(entries_of, trail):
         assert (entry.kind, entry.action, entry.model) == ("llm", "by hand", "claude-sonnet-5-5")
         assert (entry.input_tokens, entry.output_tokens, entry.cost_status) == (12, 9, "priced")
+
+
+@pytest.mark.parametrize("when", ["as it is entered", "inside"])
+def test_what_a_block_sent_is_digested_once_its_answer_tells_the_format(when):
+    request = {"model": "claude-sonnet-5-5", "system": "Be brief.", "messages": [{"role": "user", "content": "hello"}]}
+    with MemoryTrail() as trail:
+        with trail.call(reader=READERS["anthropic"], request=request):
+            pass
+        with trail.call(**({"request": request} if when == "as it is entered" else {})) as call:
+            call.request = request
+            call.response = MESSAGE
+        with trail.call() as call:
+            call.response = MESSAGE
+        known, told, answer_alone = trail.entries()
+    assert known.input_hash == told.input_hash is not None
+    assert known.system_prompt_hash == told.system_prompt_hash is not None
+    assert told.output_hash == answer_alone.output_hash is not None
+    assert known.hash_key_id == told.hash_key_id == answer_alone.hash_key_id is not None
+    assert answer_alone.input_hash is None
 
 
 async def test_an_exception_in_a_block_is_raised_and_recorded(trail):
