@@ -10,14 +10,19 @@ import msgspec
 import pytest
 from msgspec import structs
 
+from auditmw.call import Call
 from auditmw.errors import ConfigurationError
 from auditmw.journal import Journal
+from auditmw.log.disclosure import EntryProof
 from auditmw.log.keys import Ed25519Signer
 from auditmw.log.note import Note
+from auditmw.privacy.control import ControlLog
 from auditmw.privacy.erasure import Erasure
 from auditmw.privacy.holds import add_hold, release_hold
 from auditmw.privacy.person import Person
 from auditmw.privacy.policy import read_policy
+from auditmw.privacy.vault import LocalKey, Vault
+from auditmw.proving import prove_entry
 from auditmw.sealing import encode, id_bytes
 
 ALICE = Person(user_id="alice")
@@ -170,6 +175,21 @@ def test_rollups_forget_the_name_and_keep_the_sums(trail, make_entry, erase):
     assert trail.rolled() == [("", 3)]
 
 
+def test_a_proof_that_was_made_before_an_erasure_still_verifies(trail, make_entry, privacy):
+    trail.append("w", [make_entry(n) for n in range(300)])
+    signer = Ed25519Signer.generate(privacy.head()[0])
+    with ControlLog(trail.url, signing_key=signer) as signed:
+        signed.declare("heartbeat")
+    proof = prove_entry(trail.url, "r7", ["who", "metadata"]).to_json()
+    with ControlLog(trail.url, signing_key=signer) as signed:
+        assert Erasure(signed, privacy, wait_seconds=5).run(ALICE).answer == "erased"
+    kept = EntryProof.from_json(proof)
+    assert kept.verify([signer.verifier]).size >= 300
+    assert kept.shown()["user_id"] == "alice"
+    assert EntryProof.from_json(prove_entry(trail.url, "r7").to_json()).verify([signer.verifier])
+    assert trail.verify(verifiers=[signer.verifier]).verdict == "verified"
+
+
 # --- byte search -----------------------------------------------------------------------------------------------------
 
 CANARY = "zq7-canary"
@@ -193,6 +213,12 @@ def hits(trail, postgres_query, needle):
 
 def test_no_byte_of_a_person_is_left_in_any_file(trail, make_entry, erase, postgres_query):
     calls = int(os.environ.get("AUDITMW_ERASURE_CALLS", "1000"))
+    vault = Vault(LocalKey(bytes(32)))
+
+    def sealed(n):
+        call = Call(request_id=f"r{n}", timestamp_us=n, started_ns=0, user_id=CANARY if n % 2 else "bob")
+        return vault.seal(call, {"request": f"{CANARY} asks {n}", "response": f"{CANARY} is told {n}"})
+
     entries = [
         make_entry(
             n,
@@ -203,6 +229,7 @@ def test_no_byte_of_a_person_is_left_in_any_file(trail, make_entry, erase, postg
             error_message=f"{CANARY} {n} " * 40 if n % 2 else "bobs",
             metadata={"note": f"{CANARY} {n}" * (n % 200)} if n % 2 else {"note": "bobs"},
             input_hash=f"{CANARY}{n}" if n % 2 else "bobs",
+            content=sealed(n),
         )
         for n in range(2 * calls)
     ]
@@ -215,11 +242,13 @@ def test_no_byte_of_a_person_is_left_in_any_file(trail, make_entry, erase, postg
     receipt = erase(Person(user_id=CANARY), wait_seconds=20)
     assert (receipt.answer, receipt.kept) == ("erased", [])
     assert hits(trail, postgres_query, CANARY) == 0
+    assert trail.select("SELECT count(*) FROM audit_content") == [(calls,)]
+    assert trail.select("SELECT count(*) FROM audit_data_keys") == [(1,)]
     assert trail.entries(user_id="bob") == bobs
     after = trail.verify()
     assert (before.verdict, after.verdict) == ("self-consistent", "self-consistent")
     assert {e.field_class: e.entries for e in after.complete.erased} == dict.fromkeys(
-        ("who", "digests", "error", "metadata"), calls
+        ("who", "digests", "error", "metadata", "content"), calls
     )
 
 
@@ -227,6 +256,7 @@ def test_no_byte_of_a_person_is_left_in_any_file(trail, make_entry, erase, postg
 
 KILLED = """
 import os, signal, sys
+from auditmw.privacy.control import ControlLog
 from auditmw.privacy.control import ControlLog
 from auditmw.privacy.erasure import Erasure
 from auditmw.privacy.person import Person

@@ -59,6 +59,9 @@ class ControlLog:
         self._runner = asyncio.Runner()
         try:
             self._runner.run(self._store.open())
+            self._signing = make_signing(
+                self._store, self.url, self.journal_dir, self._health, chosen=self._chosen_key, clock=self.clock
+            )
         except BaseException:
             self._runner.close()
             raise
@@ -68,7 +71,8 @@ class ControlLog:
         try:
             if self._seq:
                 self.declare("close")
-                self._runner.run(self._sign())
+                if self._signing is not None:
+                    self._runner.run(self._signing.close())
         finally:
             self._runner.run(self._store.close())
             self._runner.close()
@@ -118,8 +122,3 @@ class ControlLog:
         if (rollups := self._store.rollups) is not None:
             while self._runner.run(roll(rollups)):
                 pass
-
-    async def _sign(self) -> None:
-        signing = make_signing(self._store, self.url, self.journal_dir, self._health, chosen=self._chosen_key)
-        if signing is not None:
-            await signing.close()
