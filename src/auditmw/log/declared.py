@@ -64,7 +64,7 @@ class Declarations:
 
     def of(self, name: str) -> list[Declared]:
         """The runs of a class in the order of their first leaves."""
-        return sorted(self._runs[name], key=itemgetter(0, 2))
+        return sorted(self._runs[name])
 
 
 class Erasures:
@@ -115,7 +115,7 @@ def cut_of(control: Control) -> Frontier | None:
         cut = Frontier.from_bytes(bytes.fromhex(frontier))
     except (EvidenceError, ValueError):
         return None
-    return cut if 0 < cut.size == first_leaf <= control.leaf_index else None
+    return cut if cut.size == first_leaf <= control.leaf_index else None
 
 
 def _is_run(run: Any, before: int) -> bool:

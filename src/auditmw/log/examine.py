@@ -243,17 +243,17 @@ def _sequences(rows: Sequence[Row | None], expected: Sequence[_Expected]) -> lis
         if count:
             found.append((writer, first, count))
         (writer, first), count = at, 1
-    return [*found, (writer, first, count)] if count else found
+    return [*found, (writer, first, count)]
 
 
 def _is_time(value: Any) -> bool:
-    return type(value) is int and -(2**63) <= value < 2**63
+    return type(value) is int and value.bit_length() < 64
 
 
 def _control(row: Row, values: Sequence[Any]) -> Control:
     try:
-        metadata = msgspec.json.decode(values[_METADATA] or "{}", type=dict[str, Any])
-    except (msgspec.MsgspecError, TypeError):  # then its leaf is wrong too, unless the writer wrote this
+        metadata = msgspec.json.decode(values[_METADATA], type=dict[str, Any])
+    except (msgspec.MsgspecError, TypeError):  # it has none; or its leaf is wrong, unless the writer wrote this
         metadata = {}
     return Control(row.leaf_index, values[_WRITER], values[_ACTION], metadata)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
@@ -33,15 +33,12 @@ def about_run(kind: str, first: int, last: int, what: str) -> Finding:
     return Finding(kind, f"{name} {what}", first, last)
 
 
-def runs(indexes: Iterable[int]) -> Iterator[tuple[int, int]]:
+def runs(indexes: Iterable[int]) -> list[tuple[int, int]]:
     """Ascending numbers as (first, last) of each consecutive run."""
-    first = last = None
+    found: list[tuple[int, int]] = []
     for index in indexes:
-        if first is None or last is None:
-            first = index
-        elif index != last + 1:
-            yield first, last
-            first = index
-        last = index
-    if first is not None and last is not None:
-        yield first, last
+        if found and index == found[-1][1] + 1:
+            found[-1] = (found[-1][0], index)
+        else:
+            found.append((index, index))
+    return found

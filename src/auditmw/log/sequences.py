@@ -11,6 +11,7 @@ from auditmw.log.report import Complete, Erased, OpenWriter
 
 FIRST_SEQ: Final = 1
 _ENDS: Final = {"open": "open", "close": "closed", "recover": "crashed"}
+_NOBODY: Final = "unknown"
 _LOSSES: Final = ("drop", "lost", "set_aside")
 
 
@@ -25,7 +26,7 @@ class Sequences:
 
     def count(self, writer: str | None, first_seq: int, count: int, leaf_index: int) -> Finding | None:
         """Take `count` numbers of a writer, the first of which is at this leaf."""
-        name = writer or "unknown"
+        name = writer or _NOBODY
         before = self._last.get(name, first_seq - 1 if self._pruned else FIRST_SEQ - 1)
         self._last[name] = first_seq + count - 1
         if first_seq == before + 1:
@@ -36,9 +37,9 @@ class Sequences:
     def control(self, control: Control) -> None:
         """Take an entry about the trail itself."""
         if control.action in _ENDS:
-            self._states[control.writer or "unknown"] = _ENDS[control.action]
+            self._states[control.writer or _NOBODY] = _ENDS[control.action]
         elif control.action in self._losses:
-            count = control.metadata.get("count", 1)
+            count = control.metadata.get("count")
             self._losses[control.action] += count if isinstance(count, int) else 1
 
     def check(self, writers: Mapping[str, int], size: int) -> Iterator[Finding]:
@@ -58,9 +59,9 @@ class Sequences:
 
     def complete(self, erased: list[Erased]) -> Complete:
         """What the writers say of themselves."""
-        states = [self._states.get(writer, "open") for writer in self._last]
+        states = list(self._states.values())
         return Complete(
-            writers=len(states),
+            writers=len(self._last),
             closed=states.count("closed"),
             crashed=states.count("crashed"),
             open=[OpenWriter(w, last) for w, last in self._last.items() if self._states.get(w, "open") == "open"],

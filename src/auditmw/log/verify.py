@@ -93,7 +93,7 @@ class Verification:
             self._declarations.add(control)
             if control.action == "key" and isinstance(vkey := control.metadata.get("vkey"), str):
                 self._announced.append(vkey)
-        for moment in chunk.stored_at:
+        for moment in filter(None, chunk.stored_at):  # 0 where a row is missing
             self._clock_went_back += moment < self._last_us
             self._last_us = moment
         self._found(self._ascent.grow(chunk))
