@@ -426,6 +426,15 @@ class AuditTrail:
         """How the trail is doing: what waits, what was lost, what needs a hand."""
         return self.sink.snapshot()
 
+    async def retention_task(self, every: float = 3600.0) -> None:
+        """Remove what has expired, now and every so many seconds, until cancelled; run it in a service's lifespan.
+
+        A failure is logged and counted as a warning in `health`, and tried again; overdue ceilings are warned of there.
+        """
+        from auditmw.privacy.keeping import keep_retained
+
+        await keep_retained(self.url, self.sink.health, self.clock, every, signing_key=self._signing_key)
+
     # --- start and end -----------------------------------------------------------------------------------------------
 
     def flushed(self) -> Future[None]:
