@@ -8,11 +8,12 @@ DEMO_DB ?= sqlite:///demo.db
 PYTEST_ARGS ?= -q -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test test-oldest check format bench clean
 
 help:
 	@echo "make demo    record calls to a stand-in provider, then show the trail and the reports"
 	@echo "make test    run all tests, with branch coverage"
+	@echo "make test-oldest   run the tests of the clients with the oldest SDKs that are supported"
 	@echo "make check   ruff, mypy --strict, import-linter"
 	@echo "make format  format the code"
 	@echo "make bench   run the benchmarks"
@@ -26,6 +27,12 @@ test: $(VENV)/.installed-dev
 	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# Everything else runs with the newest SDKs: see constraints.txt.
+test-oldest: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/oldest \
+		$$(sed -nE 's/^(anthropic|openai) = .*>=([0-9.]+).*/\1==\2/p' pyproject.toml)
+	PYTHONPATH=$(VENV)/oldest $(BIN)/python -m pytest $(PYTEST_ARGS) tests/clients
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check
