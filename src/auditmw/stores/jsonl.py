@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from typing import Any, Final, Self
 
 import msgspec
@@ -116,6 +117,10 @@ class JsonlStore:
             self._choose({**choices, "key_id": key_id})
         elif choices["key_id"] != key_id:
             raise KeyMismatch
+
+    async def stand_aside(self, gone: Event, over: Event) -> None:  # noqa: ARG002  (the protocol's)
+        """A child that writes is refused as any second process is."""
+        gone.set()
 
     async def close(self) -> None:
         """Let another process write."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 from itertools import islice
+from threading import Event
 from typing import Any, Self
 
 from auditmw.clock import Clock, SystemClock
@@ -78,6 +79,10 @@ class MemoryStore:
         self._key_id = self._key_id or key_id
         if self._key_id != key_id:
             raise KeyMismatch
+
+    async def stand_aside(self, gone: Event, over: Event) -> None:  # noqa: ARG002  (the protocol's)
+        """A child inherits a copy, which harms nobody."""
+        gone.set()
 
     async def close(self) -> None:
         """Nothing to do: the entries stay."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from threading import Event
 from typing import Any, Final, Self
 
 import asyncpg
@@ -139,6 +140,10 @@ class PostgresStore:
             await db.execute("UPDATE audit_trail SET key_id = $1 WHERE key_id IS NULL", key_id)
             if await db.fetchval("SELECT key_id FROM audit_trail") != key_id:
                 raise KeyMismatch
+
+    async def stand_aside(self, gone: Event, over: Event) -> None:  # noqa: ARG002  (the protocol's)
+        """A child leaves the inherited connections alone, which harms nobody."""
+        gone.set()
 
     async def close(self) -> None:
         """Close the connections."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
+from threading import Event
 from typing import Any, Protocol
 
 import msgspec
@@ -105,6 +106,9 @@ class Store(Protocol):
         Raises:
             KeyMismatch: the trail is bound to another key.
         """
+
+    async def stand_aside(self, gone: Event, over: Event) -> None:
+        """Before a fork: set `gone` when nothing is open that a child must not inherit, and go on after `over`."""
 
     async def close(self) -> None:
         """Let go of connections and files; afterwards `open` works again."""

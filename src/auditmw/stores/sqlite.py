@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from threading import Barrier, Event
 from typing import Any, Final, Self
 
 import aiosqlite
@@ -22,7 +23,7 @@ from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, s
 from auditmw.stores.migrate import pending
 from auditmw.stores.protocol import Batch, Filter
 from auditmw.stores.rollups import Rollups
-from auditmw.stores.sqlite_connection import connect, explained, fetch, migrate, schema_version
+from auditmw.stores.sqlite_connection import connect, explained, fetch, migrate, reopened, schema_version
 from auditmw.stores.sqlite_heads import SqliteHeads, leaf_hashes
 from auditmw.stores.sqlite_rollups import sqlite_rollups
 
@@ -170,6 +171,21 @@ class SqliteStore:
             ((bound,),) = await fetch(db, "SELECT key_id FROM audit_trail")
         if bound != key_id:
             raise KeyMismatch
+
+    async def stand_aside(self, gone: Event, over: Event) -> None:
+        """Close both connections while the process forks.
+
+        SQLite keeps a process's locks in its memory, which a child would inherit and believe.
+        """
+        if self._reader is None:
+            gone.set()
+            return
+        async with self._writing:
+            connections = [(self._reader, False)] + ([] if self._writer is None else [(self._writer, True)])
+            all_closed = Barrier(len(connections), action=gone.set)
+            await asyncio.gather(
+                *(reopened(db, self._path, all_closed, over, write=write) for db, write in connections)
+            )
 
     async def close(self) -> None:
         """Close both connections; their threads end with them."""

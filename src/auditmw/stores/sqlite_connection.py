@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Barrier, Event
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -38,7 +39,7 @@ def explained(path: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _PASSING:
+        if code in _PASSING or isinstance(error, sqlite3.ProgrammingError):  # closed for a fork, and not opened again
             raise StoreUnavailable(f"{path} cannot be used for now: {error}") from error
         if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
             raise ConfigurationError(
@@ -54,20 +55,45 @@ async def connect(path: str, *, write: bool) -> aiosqlite.Connection:
     """A connection without transactions of its own; one that writes makes the file where there is none."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old: auditmw needs 3.37 or newer")
-    uri = f"file:{quote(path)}?mode={'rwc' if write else 'ro'}"
+    uri = _uri(path, "rwc" if write else "ro")
     sqlite3.connect(uri, uri=True).close()  # fails here, as aiosqlite leaves a thread behind when it cannot connect
     db = await aiosqlite.connect(uri, uri=True, isolation_level=None)
     try:
-        await db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        for setting in _settings(write=write):
+            await db.execute(setting)
         if write:
             await _use_write_ahead_log(db)
-            await db.execute("PRAGMA synchronous = FULL")
-            await db.execute("PRAGMA secure_delete = ON")  # what a rollup held of somebody must not stay behind
-            await db.execute("PRAGMA foreign_keys = ON")
     except BaseException:
         await db.close()
         raise
     return db
+
+
+async def reopened(db: aiosqlite.Connection, path: str, all_closed: Barrier, over: Event, *, write: bool) -> None:
+    """Close a connection in its own thread, and open it again after `over`; what is asked of it meanwhile waits."""
+
+    def reopen() -> None:
+        db._conn.close()  # noqa: SLF001  (in its own thread and turn, for which there is no public way)
+        all_closed.wait()
+        over.wait()
+        connection = sqlite3.connect(_uri(path, "rw" if write else "ro"), uri=True, isolation_level=None)
+        for setting in _settings(write=write):
+            connection.execute(setting)
+        db._connection = connection  # noqa: SLF001  (as above)
+
+    await db._execute(reopen)  # type: ignore[no-untyped-call]  # noqa: SLF001  (as above)
+
+
+def _uri(path: str, mode: str) -> str:
+    return f"file:{quote(path)}?mode={mode}"
+
+
+def _settings(*, write: bool) -> list[str]:
+    settings = [f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}"]
+    if write:
+        settings += ["PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"]
+        settings.append("PRAGMA secure_delete = ON")  # what a rollup held of somebody must not stay behind
+    return settings
 
 
 async def fetch(db: aiosqlite.Connection, sql: str, *values: Any) -> list[tuple[Any, ...]]:
