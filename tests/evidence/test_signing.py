@@ -5,8 +5,10 @@ import contextlib
 import json
 import shutil
 import sqlite3
+import threading
 from datetime import timedelta
 
+import anyio
 import pytest
 
 from auditmw import AuditTrail
@@ -18,9 +20,11 @@ from auditmw.log.checkpoint import open_checkpoint
 from auditmw.log.examine import read_head
 from auditmw.log.keys import Ed25519Signer
 from auditmw.log.merkle import Frontier
+from auditmw.shipping import Shipper
 from auditmw.signed_before import Signed, SignedBefore
-from auditmw.signing import Rhythm, Signing
+from auditmw.signing import Rhythm, Signing, make_signing
 from auditmw.signing_keys import find_signing_key, read_policy, read_signing_key, write_signing_key
+from auditmw.stores import store_for
 from auditmw.stores.protocol import Batch
 from auditmw.stores.sqlite import SqliteStore
 from auditmw.testing.clock import FakeClock
@@ -342,6 +346,31 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="cannot be written"):
         write_signing_key(tmp_path / "file" / "key", Ed25519Signer("o", bytes(32)))
+
+
+async def test_a_shipper_signs_what_it_moves(tmp_path):
+    url, journal = f"sqlite:///{tmp_path / 'trail.db'}", tmp_path / "journal"
+    async with AuditTrail(url, writer="external", journal_dir=journal) as trail, trail.call(action="a"):
+        pass
+    store = store_for(url)
+    shipper = Shipper(store, journal, signing=lambda health: make_signing(store, url, journal, health))
+    await shipper.run(once=True)
+    report = await anyio.to_thread.run_sync(verify_trail, url)
+    assert (report.verdict, report.entries, report.signed.checkpoints) == ("self-consistent", 3, 1)
+
+
+def test_an_idle_trail_shows_that_it_is_alive(tmp_path):
+    alive, taken = threading.Event(), []
+
+    def sink(note):
+        taken.append(note)
+        if len(taken) == 2:  # that of the first entry, and that of the heartbeat
+            alive.set()
+
+    rhythm = Rhythm(seconds=0.01, heartbeat_seconds=0.05)
+    with AuditTrail(f"sqlite:///{tmp_path / 'trail.db'}", checkpoint_rhythm=rhythm, checkpoint_sinks=[sink]) as trail:
+        assert alive.wait(10)
+        assert list(trail.sync.query(kind="control", action="heartbeat"))
 
 
 def test_a_policy_names_the_keys_that_are_trusted():
