@@ -505,9 +505,12 @@ def test_an_answer_tells_its_entry(provider, trail, client, stored):
     raw = client.messages.with_raw_response.create(**ASK)
     with client.messages.stream(**ASK) as helper:
         helped = trail.request_id(helper)
-        helper.until_done()
-    ids = [trail.request_id(message), streamed, trail.request_id(raw), helped]
+        last = helper.get_final_message()
+    with client.messages.with_streaming_response.create(**ASK) as streaming:
+        read = streaming.parse()
+    ids = [trail.request_id(answer) for answer in (message, stream, raw, last, read)]
     assert ids == [e.request_id for e in stored()]
+    assert [streamed, helped] == [ids[1], ids[3]]
 
 
 def test_an_error_tells_its_entry(provider, trail, client, stored):

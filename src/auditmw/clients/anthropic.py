@@ -93,6 +93,7 @@ class AnthropicMiddleware(anthropic.Middleware):
             await self._recorder.end_async(call, status_at_end(call))
             self._answers.add_ids(call)
             return response
+        call.before_seal(self._answers.add_ids)
         http.stream = AsyncRecordedBody(unpacked_async(http, call), call, self._recorder)
         return response
 
@@ -119,6 +120,7 @@ class AnthropicMiddleware(anthropic.Middleware):
             self._recorder.end(call, status_at_end(call))
             self._answers.add_ids(call)
             return response
+        call.before_seal(self._answers.add_ids)
         http.stream = RecordedBody(unpacked(http, call), call, self._recorder)
         return response
 
