@@ -76,10 +76,17 @@ def test_a_changed_entry_is_not_proven(auditmw, db, last):
 def test_a_text_is_shown_to_be_what_was_received(auditmw, db, vkey, tmp_path, monkeypatch):
     with AuditTrail(db) as trail:
         entry = next(trail.sync.query(user_id="alice"))
-    assert entry.output_hash is not None
-    (tmp_path / "answer.txt").write_text("Paris.")
-    result = auditmw("prove", entry.request_id, "--content", "answer.txt", "--out", "p", db=db)
-    assert result.code in {0, 1}
+    (tmp_path / "answer.txt").write_text("ok\n")
+    assert auditmw("prove", entry.request_id, "--content", "answer.txt", "--out", "p", db=db).code == 0
+    result = auditmw("verify", "--proof", "p", "--key", vkey)
+    assert (result.code, "can be checked only with the trail's digest key" in result.words) == (2, True)
+    monkeypatch.setenv("AUDITMW_KEY_FILE", "trail.db.auditmw/hash.key")
+    result = auditmw("verify", "--proof", "p", "--key", vkey, "--format", "json")
+    assert (result.code, json.loads(result.out)["content"]) == (0, [{"type": "text", "text": "ok"}])
+    (tmp_path / "p").write_text((tmp_path / "p").read_text().replace('"ok"', '"no"'))
+    assert auditmw("verify", "--proof", "p", "--key", vkey).code == 1
+    (tmp_path / "answer.txt").write_text("no")
+    assert auditmw("prove", entry.request_id, "--content", "answer.txt", db=db).code == 1
 
 
 def test_content_needs_the_digest_key(auditmw, db, last, tmp_path):

@@ -1,12 +1,17 @@
+import asyncio
 import json
 import re
 import sqlite3
 
 import pytest
+from auditmw.cli.levels import lines_of
 
 from auditmw import AuditTrail
 from auditmw.cli import verify as command
+from auditmw.entry import AuditEntry
 from auditmw.log.keys import Ed25519Signer
+from auditmw.log.report import Complete, Continuity, Erased, Report, Signed, Structure
+from auditmw.stores.protocol import Batch
 from auditmw.stores.sqlite import SqliteStore
 
 
@@ -85,7 +90,6 @@ def test_a_missing_trail_is_3_and_1_for_whoever_holds_a_checkpoint_of_it(auditmw
 
 def test_an_empty_trail_is_3(auditmw, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    import asyncio
 
     async def make():
         store = SqliteStore("empty.db")
@@ -149,11 +153,33 @@ def test_many_findings_are_shortened(auditmw, db):
     assert "findings in all" in result.out
 
 
-def test_an_odd_entry_is_said_to_be_newer(auditmw, db):
-    with AuditTrail(db) as trail:
-        trail.sink.control("note")
-    report = auditmw("verify", "--format", "json", db=db)
-    assert json.loads(report.out)["structure"]["unknown"] == []
+def test_an_entry_of_a_newer_version_is_said_to_be_one(auditmw, db):
+    async def append():
+        store = SqliteStore("trail.db")
+        await store.open()
+        await store.append(Batch("w" * 32, 1, [AuditEntry(request_id="r", timestamp_us=1, v=99)]))
+        await store.close()
+
+    asyncio.run(append())
+    result = auditmw("verify", db=db)
+    assert (result.code, "1 entries, the first at 7, are of a newer auditmw" in result.words) == (2, True)
+
+
+def test_what_was_removed_and_when_the_clock_went_back_is_told():
+    report = Report(
+        origin="o",
+        entries=5,
+        pruned=1000,
+        structure=Structure(0, None, [], 2),
+        signed=Signed(1, 1, 1005, "key", 0, None, 0, 0, []),
+        continuity=Continuity(0, 0, []),
+        complete=Complete(1, 1, 0, [], 0, 0, 0, [Erased("who", 3, 1004, "erase")]),
+        findings=[],
+    )
+    details = [line.detail for line in lines_of(report)]
+    assert "the first 1,000 entries were pruned, as a retain entry says" in details
+    assert "the clock went back 2 times" in details
+    assert "who of 3 entries removed, by the erase entry at 1004" in details
 
 
 def test_a_long_trail_on_a_terminal_has_a_progress_bar(auditmw, db, monkeypatch):
