@@ -4,7 +4,6 @@ import re
 import sqlite3
 
 import pytest
-from auditmw.cli.levels import lines_of
 
 from auditmw import AuditTrail
 from auditmw.cli import verify as command
@@ -13,6 +12,7 @@ from auditmw.log.keys import Ed25519Signer
 from auditmw.log.report import Complete, Continuity, Erased, Report, Signed, Structure
 from auditmw.stores.protocol import Batch
 from auditmw.stores.sqlite import SqliteStore
+from auditmw.verdicts import lines_of
 
 
 @pytest.fixture
