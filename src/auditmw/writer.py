@@ -298,8 +298,7 @@ class Writer:
             if self._signing is not None:
                 seconds = await self._signing.step()
             if self._rolling is not None:
-                async with self._steady:
-                    seconds = min(seconds, await self._rolling.step())
+                seconds = min(seconds, await self._rolling.step())
         self._answer_flushes(None)
         if not stored:
             await self._sleep(seconds)

@@ -55,8 +55,9 @@ class SqliteStore:
         self._clock = clock or SystemClock()
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
+        self._apart = asyncio.Lock()
         self.heads: SqliteHeads | None = SqliteHeads(self._transaction, self._clock)
-        self.rollups: Rollups | None = sqlite_rollups(path, self._transaction)
+        self.rollups: Rollups | None = sqlite_rollups(path, self._transaction, lambda: self._apart)
 
     @classmethod
     def from_url(cls, url: str) -> Self:
@@ -74,7 +75,7 @@ class SqliteStore:
             SchemaMismatch: a newer auditmw wrote it, or an older one and this is `read_only`.
             StoreUnavailable: it is locked for now.
         """
-        self._writing = asyncio.Lock()
+        self._writing, self._apart = asyncio.Lock(), asyncio.Lock()
         try:
             with explained(self._path):
                 if not read_only:
@@ -180,7 +181,7 @@ class SqliteStore:
         if self._reader is None:
             gone.set()
             return
-        async with self._writing:
+        async with self._apart, self._writing:
             connections = [(self._reader, False)] + ([] if self._writer is None else [(self._writer, True)])
             all_closed = Barrier(len(connections), action=gone.set)
             await asyncio.gather(

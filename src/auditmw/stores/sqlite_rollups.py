@@ -25,18 +25,23 @@ _SQLITE: Final = Dialect(
 )
 
 
-def sqlite_rollups(path: str, transaction: Callable[[], AbstractAsyncContextManager[aiosqlite.Connection]]) -> Rollups:
-    """Reads through a connection of its own, and writes in the store's transactions."""
+def sqlite_rollups(
+    path: str,
+    transaction: Callable[[], AbstractAsyncContextManager[aiosqlite.Connection]],
+    apart: Callable[[], AbstractAsyncContextManager[Any]],
+) -> Rollups:
+    """Reads through a connection of its own, open within `apart` alone, and writes in the store's transactions."""
 
     @asynccontextmanager
     async def reading() -> AsyncIterator[Fetch]:
-        with explained(path):
-            db = await connect(path, write=False)
-            try:
-                await db.execute("BEGIN")
-                yield partial(fetch, db)
-            finally:
-                await db.close()
+        async with apart():
+            with explained(path):
+                db = await connect(path, write=False)
+                try:
+                    await db.execute("BEGIN")
+                    yield partial(fetch, db)
+                finally:
+                    await db.close()
 
     @asynccontextmanager
     async def writing() -> AsyncIterator[Transaction]:
