@@ -488,7 +488,11 @@ def test_scalars_are_read_too(clean, value):
     clean(STRICT, {"v": value, "c": CARD})
 
 
-@pytest.mark.parametrize("value", [object(), lambda: CARD, (c for c in CARD), open(__file__, "rb")], ids=str)  # noqa: SIM115, PTH123
+@pytest.mark.parametrize(
+    "value",
+    [object(), lambda: CARD, (c for c in CARD), open(__file__, "rb")],  # noqa: SIM115, PTH123
+    ids=["object", "function", "generator", "file"],
+)
 def test_what_cannot_be_read_is_not_let_through(value):
     call = make_call({"prompt": value})
     with pytest.raises(Blocked, match="cannot be read"):
