@@ -181,7 +181,7 @@ class AuditTrail:
     def http_client(self, **options: Any) -> Any:
         """An HTTP client whose every call is recorded: `openai.AsyncOpenAI(http_client=trail.http_client())`.
 
-        Takes the options of `httpx2.AsyncClient`; the SDK's defaults hold. For sync clients: `trail.sync.http_client()`.
+        Takes the options of `httpx2.AsyncClient`; the SDK's defaults hold. For sync ones: `trail.sync.http_client()`.
 
         Raises:
             MissingExtra: the OpenAI SDK is not installed.
@@ -520,7 +520,7 @@ class AuditTrail:
         self.close()
 
     def _give_up(self) -> None:
-        """End a trail that could not be entered, and that nobody will close; its mere beginning is not worth keeping."""
+        """End a trail that could not be entered and that nobody will close; its mere beginning is not worth keeping."""
         if self.sink.last_seq > 1:
             self.close(0)
             return

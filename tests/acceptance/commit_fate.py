@@ -13,73 +13,42 @@ import asyncio
 import sys
 import tempfile
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 from postgres import Postgres
+from proxy import Fate, Proxy
 
 from auditmw import AuditTrail
 
 
-class CuttingProxy:
-    """Forwards bytes; with `armed`, cuts a connection when it has sent a COMMIT on."""
-
-    def __init__(self, socket: str) -> None:
-        self._socket = socket
-        self.armed = False
-        self.cuts = 0
-
-    async def serve(self) -> asyncio.Server:
-        """Listen on a free port of loopback."""
-        return await asyncio.start_server(self._connection, "127.0.0.1", 0)
-
-    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_unix_connection(self._socket)
-
-        async def to_client() -> None:
-            while data := await up_reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-
-        answers = asyncio.create_task(to_client())
-        with suppress(ConnectionError):
-            while data := await reader.read(65536):
-                if self.armed and b"COMMIT" in data:
-                    self.armed = False
-                    self.cuts += 1
-                    answers.cancel()
-                    up_writer.write(data)
-                    await up_writer.drain()
-                    await asyncio.sleep(0.02)  # PostgreSQL commits; nobody hears of it
-                    break
-                up_writer.write(data)
-                await up_writer.drain()
-        answers.cancel()
-        writer.transport.abort()
-        up_writer.close()
-
-
 async def run(server: Postgres, folder: Path, rounds: int) -> Counter[str]:
     """Cut `rounds` commits; gives the counts."""
-    data = server.url.partition("host=")[2]
-    proxy = CuttingProxy(f"{data}/.s.PGSQL.5432")
-    listener = await proxy.serve()
-    port = listener.sockets[0].getsockname()[1]
     made: list[str] = []
-    async with listener, AuditTrail(f"postgresql://postgres:@127.0.0.1:{port}/postgres", journal_dir=folder) as trail:
-        for _ in range(rounds):
-            proxy.armed = True
-            with trail.context(user_id="alice") as context:
-                for _ in range(7):
-                    async with trail.call(action="test"):
-                        pass
-            made += context.request_ids
-            await trail.flush(30)
-        stored = Counter([entry.request_id async for entry in trail.query()])
-        entries = [entry.seq async for entry in trail.query()]
-    assert len(entries) == len(set(entries))
+    cuts = armed = 0
+
+    def decide(data: bytes) -> Fate:
+        nonlocal cuts, armed
+        if not armed or b"COMMIT" not in data:
+            return Fate.PASS
+        armed, cuts = 0, cuts + 1
+        return Fate.CUT_AFTER
+
+    with Proxy(server.socket) as proxy:
+        proxy.decide = decide
+        async with AuditTrail(proxy.url(), journal_dir=folder) as trail:
+            for _ in range(rounds):
+                armed = 1
+                with trail.context(user_id="alice") as context:
+                    for _ in range(7):
+                        async with trail.call(action="test"):
+                            pass
+                made += context.request_ids
+                await trail.flush(30)
+            stored = Counter([entry.request_id async for entry in trail.query()])
+            seqs = [(entry.writer, entry.seq) async for entry in trail.query()]
+    assert len(seqs) == len(set(seqs))
     return Counter(
-        cuts=proxy.cuts,
+        cuts=cuts,
         made=len(made),
         lost=len(set(made) - stored.keys()),
         doubled=sum(count - 1 for count in stored.values()),

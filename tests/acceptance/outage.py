@@ -63,9 +63,7 @@ async def run(server: Postgres, folder: Path, seconds: float) -> dict[str, Any]:
     memory = psutil.Process()
     async with AuditTrail(server.url, journal_dir=folder) as trail:
         client = trail.wrap(
-            anthropic.AsyncAnthropic(
-                api_key="test", max_retries=0, http_client=httpx2.AsyncClient(transport=transport)
-            )
+            anthropic.AsyncAnthropic(api_key="test", max_retries=0, http_client=httpx2.AsyncClient(transport=transport))
         )
 
         async def load(phase: str, duration: float) -> None:

