@@ -3,8 +3,8 @@
     python tests/acceptance/sigkill.py --rounds 200 [--postgres | --db URL]
 
 Each round a child process makes calls through a wrapped client, says through a pipe which of them have returned, and
-is killed (SIGKILL). Afterwards a new trail on the same journal recovers. Three numbers are printed, all of which must be 0:
-calls acknowledged and not stored, entries stored twice, requests sent that left no trace.
+is killed (SIGKILL). Afterwards a new trail on the same journal recovers. Three numbers are printed, which must all be
+0: calls acknowledged and not stored, entries stored twice, requests sent that left no trace.
 """
 
 from __future__ import annotations
