@@ -124,49 +124,71 @@ def make_safe(value: Any) -> Any:
     NUL and lone surrogates become U+FFFD; integers beyond 2^53-1, NaN and infinities become strings; tuples and sets
     lists; bytes, cyclic, too deep, too many and foreign objects a short text that names their type.
     """
-    return _safe(value, (), MAX_DEPTH, [MAX_NODES])
+    return made_safe(value)[0]
 
 
-def _safe(value: Any, above: tuple[int, ...], depth: int, left: list[int]) -> Any:
+def made_safe(value: Any) -> tuple[Any, int]:
+    """What `make_safe` gives, and how many values say something else now; a tuple that is a list does not."""
+    tally = _Tally()
+    return _safe(value, (), MAX_DEPTH, tally), tally.changed
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self.members_left = MAX_NODES
+        self.changed = 0
+
+    def instead(self, text: str) -> str:
+        self.changed += 1
+        return text
+
+
+def _safe(value: Any, above: tuple[int, ...], depth: int, tally: _Tally) -> Any:
     if value is None or value is True or value is False:
         return value
     kind = type(value)
     if kind is str:
-        return safe_text(value)
+        return _text(value, tally)
     if kind is int:
-        return value if -MAX_INT <= value <= MAX_INT else _digits(value)
+        return value if -MAX_INT <= value <= MAX_INT else tally.instead(_digits(value))
     if kind is float:
-        return value if math.isfinite(value) else "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124
+        return value if math.isfinite(value) else tally.instead(_NOT_FINITE[str(value)])
     if id(value) in above:
-        return "<cycle>"
+        return tally.instead("<cycle>")
     if not depth:
-        return "<too deep>"
+        return tally.instead("<too deep>")
     try:
-        return _inner(value, (*above, id(value)), depth - 1, left)
+        return _inner(value, (*above, id(value)), depth - 1, tally)
     except Exception:  # a foreign object may raise anything when it is looked at
-        return f"<{kind.__name__}>"
+        return tally.instead(f"<{kind.__name__}>")
 
 
+_NOT_FINITE: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _BASES: Final[tuple[tuple[type, Any], ...]] = ((str, str.__str__), (int, int.__index__), (float, float.__float__))
 """Types whose subclasses are taken for what they are, and how to have the plain value of one."""
 
 
-def _inner(value: Any, above: tuple[int, ...], depth: int, left: list[int]) -> Any:
+def _inner(value: Any, above: tuple[int, ...], depth: int, tally: _Tally) -> Any:
     if isinstance(value, Mapping | list | tuple | set | frozenset):
-        left[0] -= 1 + len(value)
-        if left[0] < 0:
-            return "<too much>"
+        tally.members_left -= 1 + len(value)
+        if tally.members_left < 0:
+            return tally.instead("<too much>")
         if isinstance(value, Mapping):
-            return {_key(k): _safe(v, above, depth, left) for k, v in value.items()}
+            return {_key(k, tally): _safe(v, above, depth, tally) for k, v in value.items()}
         items = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
-        return [_safe(item, above, depth, left) for item in items]
+        return [_safe(item, above, depth, tally) for item in items]
     for base, plainly in _BASES:
         if isinstance(value, base):
-            return _safe(plainly(value), above, depth, left)
+            return _safe(plainly(value), above, depth, tally)
     if isinstance(value, bytes | bytearray | memoryview):
-        return f"<{type(value).__name__} of {len(value)} bytes>"
+        return tally.instead(f"<{type(value).__name__} of {len(value)} bytes>")
     plain = msgspec.to_builtins(value)  # dates, UUIDs, Decimals, enums, dataclasses and structs
-    return f"<{type(value).__name__}>" if plain is value else _safe(plain, above, depth, left)
+    return tally.instead(f"<{type(value).__name__}>") if plain is value else _safe(plain, above, depth, tally)
+
+
+def _text(text: str, tally: _Tally) -> str:
+    safe = safe_text(text)
+    return safe if safe == text else tally.instead(safe)
 
 
 def _digits(value: int) -> str:
@@ -176,8 +198,8 @@ def _digits(value: int) -> str:
         return hex(value)
 
 
-def _key(key: Any) -> str:
+def _key(key: Any, tally: _Tally) -> str:
     if isinstance(key, str):
-        return safe_text(str.__str__(key))
-    safe = _safe(key, (), 2, [MAX_NODES])
+        return _text(str.__str__(key), tally)
+    safe = _safe(key, (), 2, _Tally())
     return safe if isinstance(safe, str) else canonical_text(safe)

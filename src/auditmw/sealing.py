@@ -9,7 +9,7 @@ from msgspec import structs
 from uuid_utils import uuid7
 
 from auditmw.call import Call
-from auditmw.canonical import MAX_INT, canonical_text, make_safe
+from auditmw.canonical import MAX_INT, canonical_text, made_safe, make_safe
 from auditmw.entry import SCHEMA_VERSION, AuditEntry, Cost, Usage
 
 MAX_ERROR_MESSAGE: Final = 1000
@@ -49,6 +49,8 @@ def entry_of(call: Call, logged_at_us: int) -> AuditEntry:
     """The entry of an attempt that has ended."""
     usage = call.usage if isinstance(call.usage, Usage) else _NO_USAGE
     cost = call.cost if isinstance(call.cost, Cost) else None
+    metadata, changed = made_safe(call.metadata) if call.metadata else (None, 0)
+    countable = isinstance(call.audit_errors, int)  # else a middleware set it to nonsense, as it may any field
     return AuditEntry(  # by place: by name it costs three times as much, and a test holds the order
         call.request_id,
         call.timestamp_us,
@@ -103,12 +105,12 @@ def entry_of(call: Call, logged_at_us: int) -> AuditEntry:
         call.error_type,
         call.error_message[:MAX_ERROR_MESSAGE] if isinstance(call.error_message, str) else call.error_message,
         call.http_status,
-        call.audit_errors,
+        call.audit_errors + changed if countable else call.audit_errors,
         call.provider_request_id,
         call.response_id,
         call.trace_id,
         call.span_id,
-        (make_safe(call.metadata) or None) if call.metadata else None,
+        metadata or None,
         content=call.content,
     )
 

@@ -225,6 +225,8 @@ def test_odd_metadata_never_loses_an_entry(url, tmp_path):
                 raise ValueError("x\ud800\x00")
         first, second = entries_of(trail)
     assert first.metadata == second.metadata == SAFE
+    plain = 1  # the set, which is a list now and says the same
+    assert second.audit_errors == len(ODD) - plain + 2  # and the user's name, and the message
     assert (first.user_id, first.action, first.model) == ("al\ufffdice", "a\ufffdb", "m\ufffd")
     assert second.error_message == "x\ufffd\ufffd"
 
@@ -237,6 +239,7 @@ WRONG: list[tuple[str, Any]] = [
     ("attempt", "first"),
     ("sanitization_count", 2**63),
     ("tool_names", "search"),
+    ("audit_errors", "many"),
     ("sanitization", ["EMAIL"]),
     ("metadata", None),
     ("metadata", ["x"]),

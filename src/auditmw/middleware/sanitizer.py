@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from typing import Any, Final, Literal, Self
 
 from auditmw.call import Call
-from auditmw.canonical import make_safe
+from auditmw.canonical import made_safe
 from auditmw.diagnostics import report
 from auditmw.errors import Blocked, ConfigurationError
 from auditmw.middleware.protocol import Services
@@ -130,7 +130,9 @@ class Sanitizer:
         try:
             document = Document({"text": message, "metadata": call.metadata})
             if document.unreadable:
-                document = Document({"text": message, "metadata": make_safe(call.metadata)})
+                metadata, changed = made_safe(call.metadata)
+                document = Document({"text": message, "metadata": metadata})
+                call.audit_errors += changed
             stored = cleaned(document, self._search(document), self._replacement(self._tokens(call), stored=True))
             call.error_message, call.metadata = stored["text"], stored["metadata"]
         except Exception as error:
