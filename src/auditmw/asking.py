@@ -13,7 +13,7 @@ from auditmw.entry import AuditEntry, to_datetime, to_us
 from auditmw.reports.columns import Answer
 from auditmw.reports.report import CELLS, CellKind, FromCells, Question, Report, cell_report
 from auditmw.rollups.calls import Attempt, calls_of
-from auditmw.rollups.cells import Cells, delta
+from auditmw.rollups.cells import Cells
 from auditmw.rollups.grouping import DAY_US, HOUR_US, GroupRow, added, day_of, grouped, hour_of, week_of
 from auditmw.spending import Owner
 from auditmw.stores.protocol import Filter, Store
@@ -87,8 +87,7 @@ async def _cells(
     rows: list[Any] = []
     if first_us < last_us:
         stored = await _stored(view, cells, key, first_us, last_us, tenant)
-        fresh = await view.run(extent.watermark, extent.size)
-        changed = delta(fresh, await view.others(fresh, extent.watermark))
+        changed = await view.changes(extent.watermark, extent.size)
         rows += _within(_of_kind(changed, cells.kind), cells.kind, first_us, last_us, tenant)
         edges = [(since_us, first_us), (last_us, until_us)]
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from fractions import Fraction
 from typing import Final
 
 from auditmw.reports.columns import Answer, Column
@@ -10,6 +11,7 @@ from auditmw.reports.grouping import columns_for
 from auditmw.reports.report import FromCells, Question, cell_report
 from auditmw.rollups.days import DayCell
 from auditmw.rollups.grouping import GroupRow, values_of
+from auditmw.rollups.parts import PICO_PER_NANO
 
 
 class CacheRow(GroupRow, kw_only=True):
@@ -45,7 +47,7 @@ _SUMS: Final = (
     "cache_read_tokens",
     "cache_write_5m_tokens",
     "cache_write_1h_tokens",
-    "cache_saved_nano",
+    "cache_saved_pico",
 )
 
 
@@ -66,7 +68,7 @@ def _row(cell: DayCell, question: Question) -> CacheRow:
         prompt_tokens=cell.input_tokens + cell.cache_read_tokens + written,
         read_tokens=cell.cache_read_tokens,
         written_tokens=written,
-        saved_nano=cell.cache_saved_nano,
+        saved_nano=round(Fraction(cell.cache_saved_pico, PICO_PER_NANO)),
         cost_nano=cell.cost_nano,
     )
 

@@ -86,14 +86,11 @@ def may_have_others(entry: AnyAttempt) -> bool:
 
 def tokens_of(entry: AnyAttempt) -> int | None:
     """All tokens of an attempt, which are disjoint counts; None where none is known."""
-    counts = (
-        entry.input_tokens,
-        entry.cache_read_tokens,
-        entry.cache_write_5m_tokens,
-        entry.cache_write_1h_tokens,
-        entry.output_tokens,
-    )
-    return _sum(counts)
+    sent, read, answered = entry.input_tokens, entry.cache_read_tokens, entry.output_tokens
+    short, long = entry.cache_write_5m_tokens, entry.cache_write_1h_tokens
+    if sent is None and read is None and answered is None and short is None and long is None:
+        return None
+    return (sent or 0) + (read or 0) + (answered or 0) + (short or 0) + (long or 0)
 
 
 def _first(entry: AnyAttempt) -> ReportedCall:

@@ -6,9 +6,10 @@ from typing import Final, Self
 
 from msgspec import structs
 
-from auditmw.rollups.calls import ReportedCall
+from auditmw.canonical import canonical_text
+from auditmw.rollups.calls import AnyAttempt, ReportedCall
 from auditmw.rollups.grouping import GroupRow
-from auditmw.rollups.parts import cost_parts
+from auditmw.rollups.parts import CostParts, cost_parts
 
 DAY_KEY: Final = ("day", "tenant", "user", "model")
 FAILED: Final = frozenset({"error", "incomplete"})
@@ -16,7 +17,9 @@ FAILED: Final = frozenset({"error", "incomplete"})
 
 
 class DayCell(GroupRow, kw_only=True):
-    """One group. Everything is a sum over calls; the words are those of the entry, amounts in nanodollars.
+    """One group. Everything is a sum over calls; the words are those of the entry.
+
+    Costs are nanodollars, what they are made of is picodollars.
 
     `priced` calls have a cost, `unpriced` ones cost something more that is not known, `told` ones tell their tokens,
     `timed` ones their latency: where one of them is 0, the sum that goes with it says nothing.
@@ -40,11 +43,11 @@ class DayCell(GroupRow, kw_only=True):
     cache_write_1h_tokens: int = 0
     output_tokens: int = 0
     thinking_tokens: int = 0
-    input_nano: int = 0
-    cache_read_nano: int = 0
-    cache_write_nano: int = 0
-    output_nano: int = 0
-    cache_saved_nano: int = 0
+    input_pico: int = 0
+    cache_read_pico: int = 0
+    cache_write_pico: int = 0
+    output_pico: int = 0
+    cache_saved_pico: int = 0
     redactions: int = 0
 
     def count(self, call: ReportedCall, sign: int = 1) -> None:
@@ -70,20 +73,42 @@ class DayCell(GroupRow, kw_only=True):
             self.timed += sign
             self.latency_us += sign * last.latency_us
         for entry in call.all:
-            self.input_tokens += sign * (entry.input_tokens or 0)
-            self.output_tokens += sign * (entry.output_tokens or 0)
-            self.cache_read_tokens += sign * (entry.cache_read_tokens or 0)
-            self.cache_write_5m_tokens += sign * (entry.cache_write_5m_tokens or 0)
-            self.cache_write_1h_tokens += sign * (entry.cache_write_1h_tokens or 0)
-            self.thinking_tokens += sign * (entry.thinking_tokens or 0)
-            self.redactions += sign * (entry.sanitization_count or 0)
-            if entry.cost_nano:
-                parts = cost_parts(entry)
-                self.input_nano += sign * parts.input
-                self.cache_read_nano += sign * parts.cache_read
-                self.cache_write_nano += sign * parts.cache_write
-                self.output_nano += sign * parts.output
-                self.cache_saved_nano += sign * parts.cache_saved
+            self._count_attempt(entry, sign)
+
+    def _count_attempt(self, entry: AnyAttempt, sign: int) -> None:
+        if entry.input_tokens:
+            self.input_tokens += sign * entry.input_tokens
+        if entry.output_tokens:
+            self.output_tokens += sign * entry.output_tokens
+        if entry.cache_read_tokens:
+            self.cache_read_tokens += sign * entry.cache_read_tokens
+        if entry.cache_write_5m_tokens:
+            self.cache_write_5m_tokens += sign * entry.cache_write_5m_tokens
+        if entry.cache_write_1h_tokens:
+            self.cache_write_1h_tokens += sign * entry.cache_write_1h_tokens
+        if entry.thinking_tokens:
+            self.thinking_tokens += sign * entry.thinking_tokens
+        if entry.sanitization_count:
+            self.redactions += sign * entry.sanitization_count
+        if entry.cost_nano:
+            prices = entry.unit_prices
+            parts = cost_parts(
+                canonical_text(prices) if isinstance(prices, dict) else prices,
+                entry.input_tokens or 0,
+                entry.cache_read_tokens or 0,
+                entry.cache_write_5m_tokens or 0,
+                entry.cache_write_1h_tokens or 0,
+                entry.output_tokens or 0,
+            )
+            self.add_parts(parts, sign)
+
+    def add_parts(self, parts: CostParts, sign: int = 1) -> None:
+        """Add what a cost is made of, or take it out."""
+        self.input_pico += sign * parts.input
+        self.cache_read_pico += sign * parts.cache_read
+        self.cache_write_pico += sign * parts.cache_write
+        self.output_pico += sign * parts.output
+        self.cache_saved_pico += sign * parts.cache_saved
 
     def add(self, other: Self) -> None:
         """Add another row of the same kind to this one."""

@@ -7,6 +7,7 @@ from typing import Final, Self
 import msgspec
 
 from auditmw.rollups import buckets
+from auditmw.rollups.buckets import bucket_of
 from auditmw.rollups.calls import ReportedCall
 from auditmw.rollups.grouping import GroupRow
 
@@ -27,6 +28,17 @@ class HourCell(GroupRow, kw_only=True):
     def __post_init__(self) -> None:
         if self.hour is not None:
             self.day = self.hour[:10]
+
+    def count_simple(self, latency_us: int | None, ttft_us: int | None) -> None:
+        """Add a call that succeeded at once."""
+        self.calls += 1
+        self.attempts += 1
+        if latency_us is not None:
+            bucket = bucket_of(latency_us)
+            self.latency[bucket] = self.latency.get(bucket, 0) + 1
+        if ttft_us is not None:
+            bucket = bucket_of(ttft_us)
+            self.ttft[bucket] = self.ttft.get(bucket, 0) + 1
 
     def count(self, call: ReportedCall, sign: int = 1) -> None:
         """Add a call to the group, or take it out."""

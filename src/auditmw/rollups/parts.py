@@ -1,23 +1,26 @@
-"""What a cost is made of, and what the cache changed of it, read from an entry's own unit prices. Exact."""
+"""What a cost is made of, and what the cache changed of it, read from an entry's own unit prices.
+
+Parts are picodollars: tokens times a whole number of them, so that the parts of a sum are the sum of the parts. Prices
+of more than six decimals a million tokens are rounded to that.
+"""
 
 from __future__ import annotations
 
-from fractions import Fraction
+from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
-from math import lcm, prod
+from math import prod
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from auditmw.canonical import canonical_text
-from auditmw.rollups.calls import AnyAttempt
-
 _KINDS: Final = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
-_NANO_PER_TOKEN: Final = 1000
+_PICO_PER_TOKEN: Final = 1_000_000
+"""Picodollars a token, for one dollar a million tokens."""
+PICO_PER_NANO: Final = 1000
 
 
 class CostParts(NamedTuple):
-    """Nanodollars by component, each rounded half to even; what `cost_nano` holds beyond them is fees and rounding.
+    """Picodollars by component; what the cost holds beyond them is fees and rounding.
 
     `cache_saved` is what the same tokens would have cost more without any cache; negative where the cache cost more.
     """
@@ -30,63 +33,45 @@ class CostParts(NamedTuple):
 
 
 class _Rates(NamedTuple):
-    """Nanodollars a token as integers over one denominator."""
+    """Picodollars a token."""
 
     input: int
     cache_read: int
     cache_write_5m: int
     cache_write_1h: int
     output: int
-    denominator: int
 
 
 NOTHING: Final = CostParts()
 
 
-def cost_parts(entry: AnyAttempt) -> CostParts:
-    """The components of an attempt's cost; all 0 where its prices are not known, or differ between its parts."""
-    if entry.cost_nano is None or entry.unit_prices is None:
-        return NOTHING
-    prices = entry.unit_prices
-    rates = _rates(prices if isinstance(prices, str) else canonical_text(prices))
+def cost_parts(prices: str | None, sent: int, read: int, short: int, long: int, answered: int) -> CostParts:
+    """The components of tokens at unit prices, which are canonical JSON; all 0 where they are not known.
+
+    Tokens are uncached, read from the cache, written to it for five minutes and for an hour, and answered. Where the
+    parts of an answer have prices of their own, the components are not known either.
+    """
+    rates = None if prices is None else _rates(prices)
     if rates is None:
         return NOTHING
-    read, short, long = entry.cache_read_tokens, entry.cache_write_5m_tokens, entry.cache_write_1h_tokens
-    denominator = rates.denominator
-    plain = _share((entry.input_tokens or 0) * rates.input, denominator)
-    output = _share((entry.output_tokens or 0) * rates.output, denominator)
-    if not (read or short or long):
-        return CostParts(plain, 0, 0, output, 0)
-    read, short, long = read or 0, short or 0, long or 0
     saved = (
         read * (rates.input - rates.cache_read)
         - short * (rates.cache_write_5m - rates.input)
         - long * (rates.cache_write_1h - rates.input)
     )
-    return CostParts(
-        plain,
-        _share(read * rates.cache_read, denominator),
-        _share(short * rates.cache_write_5m + long * rates.cache_write_1h, denominator),
-        output,
-        _share(saved, denominator),
-    )
+    written = short * rates.cache_write_5m + long * rates.cache_write_1h
+    return CostParts(sent * rates.input, read * rates.cache_read, written, answered * rates.output, saved)
 
 
 @lru_cache(maxsize=1024)
 def _rates(prices: str) -> _Rates | None:
     try:
         fields: dict[str, Any] = msgspec.json.decode(prices)
-        factor = prod((Fraction(value) for value in fields.get("multipliers", {}).values()), start=Fraction(1))
-        rates = [Fraction(fields[kind]) * factor * _NANO_PER_TOKEN for kind in _KINDS]
-    except (AttributeError, KeyError, TypeError, ValueError, msgspec.DecodeError):
+        factor = prod((Decimal(value) for value in fields.get("multipliers", {}).values()), start=Decimal(1))
+        return _Rates._make([_whole(Decimal(fields[kind]) * factor * _PICO_PER_TOKEN) for kind in _KINDS])
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, msgspec.DecodeError):
         return None
-    denominator = lcm(*(rate.denominator for rate in rates))
-    return _Rates._make([*(int(rate * denominator) for rate in rates), denominator])
 
 
-def _share(amount: int, denominator: int) -> int:
-    if denominator == 1:
-        return amount
-    quotient, rest = divmod(amount, denominator)
-    doubled = 2 * rest
-    return quotient + (doubled > denominator or (doubled == denominator and quotient & 1))
+def _whole(rate: Decimal) -> int:
+    return int(rate.to_integral_value(ROUND_HALF_EVEN))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final, NamedTuple, Self
 
 import msgspec
@@ -15,6 +14,7 @@ from auditmw.rollups.grouping import GroupRow
 WEEK_KEY: Final = ("week", "tenant", "user", "model")
 LARGEST: Final = 8
 """How many calls of a cell are kept by their ids."""
+_TIDY_AT: Final = 8 * LARGEST
 _MOST_SQUARED: Final = 1 << 24
 """More tokens than any model takes: their square is that of this many, so that no sum of squares overflows."""
 
@@ -36,7 +36,7 @@ class WeekCell(GroupRow, kw_only=True):
     squares: int = 0
     sizes: buckets.Counts = msgspec.field(default_factory=dict)
     large: list[LargeCall] | str = msgspec.field(default_factory=list)
-    """The largest ones in falling order; as text as long as nobody looks at them."""
+    """The largest ones and others, in any order; as text as long as nobody looks at them."""
     gone: list[str] = msgspec.field(default_factory=list)
     """Ids of calls that were taken out, for the cell that this one is added to."""
 
@@ -44,15 +44,32 @@ class WeekCell(GroupRow, kw_only=True):
         """Add a call to the group, or take it out; calls that are taken out come first."""
         if call.tokens is None:
             return
+        if sign > 0:
+            self.count_large(LargeCall(call.tokens, call.last.timestamp_us, call.last.request_id, call.cost_nano))
+            return
         tokens = max(call.tokens, 0)
-        self.calls += sign
-        self.tokens += sign * tokens
-        self.squares += sign * min(tokens, _MOST_SQUARED) ** 2
-        buckets.add(self.sizes, {buckets.bucket_of(tokens): 1}, sign)
-        if sign < 0:
-            self.gone.append(call.last.request_id)
-        elif len(self.large) < LARGEST or tokens >= self.largest[-1].tokens:
-            self._keep([LargeCall(tokens, call.last.timestamp_us, call.last.request_id, call.cost_nano)])
+        self.calls -= 1
+        self.tokens -= tokens
+        self.squares -= min(tokens, _MOST_SQUARED) ** 2
+        buckets.add(self.sizes, {buckets.bucket_of(tokens): 1}, -1)
+        self.gone.append(call.last.request_id)
+
+    def count_large(self, call: LargeCall) -> None:
+        """Add a call by its tokens."""
+        tokens = call.tokens
+        if tokens < 0:
+            tokens, call = 0, call._replace(tokens=0)
+        self.calls += 1
+        self.tokens += tokens
+        self.squares += min(tokens, _MOST_SQUARED) ** 2
+        bucket = buckets.bucket_of(tokens)
+        self.sizes[bucket] = self.sizes.get(bucket, 0) + 1
+        large = self.large
+        if isinstance(large, str):
+            large = self.largest
+        large.append(call)
+        if len(large) >= _TIDY_AT:
+            self.large = sorted(large, key=_order)[:LARGEST]
 
     def add(self, other: Self) -> None:
         """Add another row of the same kind to this one."""
@@ -63,13 +80,15 @@ class WeekCell(GroupRow, kw_only=True):
         if other.gone:
             gone = set(other.gone)
             self.large = [call for call in self.largest if call.request_id not in gone]
-        self._keep(other.largest)
+        self.large = sorted([*self.largest, *other.largest], key=_order)[:LARGEST]
 
     @property
     def largest(self) -> list[LargeCall]:
         """The largest calls in falling order."""
         if isinstance(self.large, str):
             self.large = _decoder.decode(self.large)
+        elif len(self.large) > 1:
+            self.large = sorted(self.large, key=_order)[:LARGEST]
         return self.large
 
     @property
@@ -77,7 +96,7 @@ class WeekCell(GroupRow, kw_only=True):
         """The tokens of the largest call; -1 where none is known."""
         if isinstance(self.large, str):
             return int(self.large[2 : self.large.index(",")]) if len(self.large) > 2 else -1
-        return self.large[0].tokens if self.large else -1
+        return max([call.tokens for call in self.large], default=-1)
 
     def minus(self, other: Self) -> Self:
         """What this row holds beyond another one, as a row to be added."""
@@ -94,9 +113,6 @@ class WeekCell(GroupRow, kw_only=True):
             gone=sorted(others - mine),
         )
 
-    def _keep(self, calls: Iterable[LargeCall]) -> None:
-        self.large = sorted([*self.largest, *calls], key=_order)[:LARGEST]
-
 
 def _order(call: LargeCall) -> tuple[int, int, str]:
     return -call.tokens, call.timestamp_us, call.request_id
@@ -107,4 +123,4 @@ _decoder: Final = msgspec.json.Decoder(list[LargeCall])
 
 def largest_to_text(cell: WeekCell) -> str:
     """The largest calls as stores keep them."""
-    return cell.large if isinstance(cell.large, str) else msgspec.json.encode(cell.large).decode()
+    return cell.large if isinstance(cell.large, str) else msgspec.json.encode(cell.largest).decode()

@@ -9,8 +9,9 @@ from typing import Any, Final, NamedTuple
 
 from auditmw.canonical import canonical_json
 from auditmw.rollups.calls import ATTEMPT_FIELDS, Attempt
-from auditmw.rollups.cells import of_calls, open_calls
+from auditmw.rollups.cells import SIMPLE_CALL, SIMPLE_SUMS, Cells, delta, of_calls, open_calls
 from auditmw.rollups.days import DayCell
+from auditmw.rollups.grouping import DAY_US
 from auditmw.rollups.hours import HOUR_KEY, HourCell
 from auditmw.rollups.weeks import WEEK_KEY, WeekCell
 from auditmw.stores.rollup_rows import WEEK_VALUES, hour_cell, named, week_cell
@@ -18,6 +19,28 @@ from auditmw.stores.rollup_rows import WEEK_VALUES, hour_cell, named, week_cell
 Fetch = Callable[..., Awaitable[Sequence[Any]]]
 COLUMN_OF: Final = {"user": "user_id"}
 """The columns of groupings that are not named alike."""
+_SIMPLE: Final = "e.status = 'success' AND e.attempt = 0"
+_TOKENS: Final = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
+_NO_TOKENS: Final = " AND ".join(f"e.{kind}_tokens IS NULL" for kind in _TOKENS)
+_ALL_TOKENS: Final = " + ".join(f"coalesce(e.{kind}_tokens, 0)" for kind in _TOKENS)
+_GROUP: Final = "e.tenant, e.user_id, e.model, CASE WHEN e.cost_nano <> 0 THEN e.unit_prices END"
+_SUM_OF: Final = {
+    "calls": "count(*)",
+    "priced_nano": "sum(coalesce(e.cost_nano, 0))",
+    "priced": "count(e.cost_nano)",
+    "unpriced": "sum(CASE WHEN e.cost_status IN ('priced', 'not_billed') THEN 0 ELSE 1 END)",
+    "latency_us": "sum(coalesce(e.latency_us, 0))",
+    "timed": "count(e.latency_us)",
+    "all_tokens": f"sum({_ALL_TOKENS})",
+    "told": f"sum(CASE WHEN {_NO_TOKENS} THEN 0 ELSE 1 END)",
+    **{f"{kind}_tokens": f"sum(coalesce(e.{kind}_tokens, 0))" for kind in (*_TOKENS, "thinking")},
+    "redactions": "sum(coalesce(e.sanitization_count, 0))",
+}
+_SUMS: Final = f"{_GROUP}, {', '.join(f'CAST({_SUM_OF[name]} AS bigint)' for name in SIMPLE_SUMS)}"
+_CALL: Final = ", ".join(
+    f"CASE WHEN {_NO_TOKENS} THEN NULL ELSE {_ALL_TOKENS} END" if name == "tokens" else f"e.{name}"
+    for name in SIMPLE_CALL[1:]
+)
 _DAY_OF_HOUR: Final = "substr(hour, 1, 10)"
 FOLLOWING: Final = "(e.attempt > 0 OR e.call_id <> e.request_id)"
 """The condition of the index on later attempts."""
@@ -66,10 +89,20 @@ class RollupView:
         ((watermark, changes, size),) = await self._fetch(sql)
         return Extent(watermark, changes, size)
 
-    async def run(self, first: int, until: int) -> list[Attempt]:
-        """The attempts among the leaves from `first` on and before `until`."""
-        sql = f"{self._select} WHERE e.kind = 'llm' AND {self._dialect.run}"
-        return [Attempt(*row) for row in await self._fetch(sql, first, until)]
+    async def changes(self, first: int, until: int) -> Cells:
+        """What cells change by when the leaves from `first` on and before `until` are added to those below.
+
+        The sums of calls that succeeded at once, which are nearly all, are worked out by the database.
+        """
+        where = f"e.kind = 'llm' AND {self._dialect.run}"
+        sql = f"{self._select} WHERE {where} AND NOT ({_SIMPLE})"
+        tried = [Attempt(*row) for row in await self._fetch(sql, first, until)]
+        cells = delta(tried, await self.others(tried, first))
+        source = f"FROM {self._dialect.entries} WHERE {where} AND {_SIMPLE}"
+        days = f"{self._dialect.time} / {DAY_US}"
+        cells.add_days(await self._fetch(f"SELECT {days}, {_SUMS} {source} GROUP BY {days}, {_GROUP}", first, until))
+        cells.add_calls(await self._fetch(f"SELECT {self._dialect.time}, {_CALL} {source}", first, until))
+        return cells
 
     async def during(
         self, since_us: int, until_us: int, *, below: int = 2**62, user_id: str | None = None, tenant: str | None = None

@@ -9,7 +9,7 @@ CREATE TABLE audit_rollup (
 
 INSERT INTO audit_rollup VALUES (1, 0, 0);
 
--- Money is integer nanodollars. Of several attempts, tokens and costs are added up; the rest is told of the last one.
+-- Money is integer nanodollars, its parts picodollars. Of several attempts, tokens and costs are added up; the rest is told of the last one.
 CREATE TABLE audit_rollup_day (
     day text COLLATE "C" NOT NULL,
     tenant text COLLATE "C" NOT NULL,
@@ -33,11 +33,11 @@ CREATE TABLE audit_rollup_day (
     cache_write_1h_tokens bigint NOT NULL,
     output_tokens bigint NOT NULL,
     thinking_tokens bigint NOT NULL,
-    input_nano bigint NOT NULL,
-    cache_read_nano bigint NOT NULL,
-    cache_write_nano bigint NOT NULL,
-    output_nano bigint NOT NULL,
-    cache_saved_nano bigint NOT NULL,
+    input_pico bigint NOT NULL,
+    cache_read_pico bigint NOT NULL,
+    cache_write_pico bigint NOT NULL,
+    output_pico bigint NOT NULL,
+    cache_saved_pico bigint NOT NULL,
     redactions bigint NOT NULL,
     PRIMARY KEY (day, tenant, user_id, model)
 );

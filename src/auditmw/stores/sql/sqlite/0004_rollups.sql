@@ -9,7 +9,7 @@ CREATE TABLE audit_rollup (
 
 INSERT INTO audit_rollup VALUES (1, 0, 0);
 
--- Money is integer nanodollars. Of several attempts, tokens and costs are added up; the rest is told of the last one.
+-- Money is integer nanodollars, its parts picodollars. Of several attempts, tokens and costs are added up; the rest is told of the last one.
 CREATE TABLE audit_rollup_day (
     day TEXT NOT NULL,
     tenant TEXT NOT NULL,
@@ -33,11 +33,11 @@ CREATE TABLE audit_rollup_day (
     cache_write_1h_tokens INTEGER NOT NULL,
     output_tokens INTEGER NOT NULL,
     thinking_tokens INTEGER NOT NULL,
-    input_nano INTEGER NOT NULL,
-    cache_read_nano INTEGER NOT NULL,
-    cache_write_nano INTEGER NOT NULL,
-    output_nano INTEGER NOT NULL,
-    cache_saved_nano INTEGER NOT NULL,
+    input_pico INTEGER NOT NULL,
+    cache_read_pico INTEGER NOT NULL,
+    cache_write_pico INTEGER NOT NULL,
+    output_pico INTEGER NOT NULL,
+    cache_saved_pico INTEGER NOT NULL,
     redactions INTEGER NOT NULL,
     PRIMARY KEY (day, tenant, user_id, model)
 ) STRICT, WITHOUT ROWID;
