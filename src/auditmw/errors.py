@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
+
 
 class AuditError(Exception):
     """Something in the audit trail went wrong; the subclass and the message say what to do."""
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or (self.__doc__ or "").strip())
+        super().__init__(message or cleandoc(self.__doc__ or ""))
 
 
 class ConfigurationError(AuditError, ValueError):
