@@ -135,6 +135,13 @@ async def test_every_report_has_a_page_by_itself(name, browse):
     assert f"/reports/{name}" in (await browse("/reports")).text
 
 
+async def test_a_report_of_many_rows_shows_some_of_them_and_says_so(browse, monkeypatch):
+    monkeypatch.setattr("auditmw.dashboard.views.MOST_ROWS", 3)
+    response = await browse("/reports/cost?by=user")
+    assert response.text.count("<tr>") == 4
+    assert "more rows: auditmw report cost --by user shows them all" in words(response)
+
+
 # --- evidence --------------------------------------------------------------------------------------------------------
 
 

@@ -39,6 +39,11 @@ def answer(trail: AuditTrail, name: str, selection: Selection, by: Sequence[str]
     return trail.sync.report(name, since=span.since, until=span.until, by=by, tenant=selection.tenant)
 
 
+def lately_unusual(trail: AuditTrail, selection: Selection) -> Answer:
+    """The anomalies of the last days of the span, as many as the report covers by itself."""
+    return trail.sync.report("anomalies", until=selection.span.until, tenant=selection.tenant)
+
+
 def entry_of(trail: AuditTrail, request_id: str) -> AuditEntry | None:
     """The entry of this id, of whatever kind."""
     return _first(trail, request_id=request_id) or _first(trail, request_id=request_id, kind="control")

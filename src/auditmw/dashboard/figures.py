@@ -47,7 +47,8 @@ def panels(days: Sequence[DayCell], hours: Sequence[HourCell], span: Span, split
     cost = total.priced_nano
     digits = texts.money_digits([cost])
     rate = total.errors / total.sent if total.sent else None
-    latency = _merged(hours)
+    times = _times(hours, span, split)
+    latency = _merged(times)
     of_each = ", shown for each model" if split == "model" else ""
     return [
         Panel(
@@ -83,7 +84,7 @@ def panels(days: Sequence[DayCell], hours: Sequence[HourCell], span: Span, split
             _duration(buckets.quantile(latency, 0.5)),
             f"median; 95 % within {_duration(buckets.quantile(latency, 0.95))}{of_each}",
             "lines",
-            _latency(hours, span, split, names),
+            _latency(times, span, split, names),
             texts.duration,
         ),
         Panel(
@@ -135,26 +136,33 @@ def _over_time(
     return {name: list(values) for name, values in sums.items()}
 
 
-def _latency(hours: Sequence[HourCell], span: Span, split: str, names: Sequence[str]) -> dict[str, list[int | None]]:
-    """By model: the 95th percentile of each; else the median and the 95th percentile of all."""
+_Times = Mapping[tuple[str, str], buckets.Counts]
+
+
+def _times(hours: Iterable[HourCell], span: Span, split: str) -> _Times:
+    """Latencies by name and step: of each model, or of all."""
     counts: dict[tuple[str, str], buckets.Counts] = {}
     for cell in hours:
         name = _name(cell, split) if split == "model" else ALL
-        found = counts.setdefault((name, getattr(cell, span.unit)), {})
-        buckets.add(found, cell.latency)
+        buckets.add(counts.setdefault((name, getattr(cell, span.unit)), {}), cell.latency)
+    return counts
+
+
+def _latency(times: _Times, span: Span, split: str, names: Sequence[str]) -> dict[str, list[int | None]]:
+    """By model: the 95th percentile of each; else the median and the 95th percentile of all."""
 
     def line(name: str, share: float) -> list[int | None]:
-        return [buckets.quantile(counts.get((name, step), {}), share) for step in span.steps]
+        return [buckets.quantile(times.get((name, step), {}), share) for step in span.steps]
 
     if split == "model":
         return {name: line(name, 0.95) for name in names if name != REST}
     return {"median": line(ALL, 0.5), "95 %": line(ALL, 0.95)}
 
 
-def _merged(hours: Iterable[HourCell]) -> buckets.Counts:
+def _merged(times: _Times) -> buckets.Counts:
     found: buckets.Counts = {}
-    for cell in hours:
-        buckets.add(found, cell.latency)
+    for counts in times.values():
+        buckets.add(found, counts)
     return found
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from auditmw import text as texts
-from auditmw.reports.columns import Column
+from auditmw.reports.columns import Answer, Column
 from auditmw.stores import path_of
 
 NAVIGATION: Final = (
@@ -48,8 +48,7 @@ class Pages:
         }
         self._environment.filters |= filters
         self._environment.globals |= {
-            "cell": show_cell,
-            "share": share,
+            "table_of": table_of,
             "digits_of": digits_of,
             "trail_name": name_of(url),
         }
@@ -101,26 +100,43 @@ def show_count(value: int | None) -> str:
     return texts.ABSENT if value is None else f"{value:,}"
 
 
-def show_cell(column: Column, value: Any, digits: int) -> str:
-    """A value of a report's column."""
+class Cell(NamedTuple):
+    """A value of a report as it is shown; `share` is how long its bar is, in percent, None where it has none."""
+
+    column: Column
+    value: Any
+    text: str
+    share: int | None
+
+
+def table_of(answer: Answer) -> list[list[Cell]]:
+    """The rows of an answer, cell by cell."""
+    shows = [_cells_of(column, answer.rows) for column in answer.columns]
+    return [[show(row) for show in shows] for row in answer.rows]
+
+
+def _cells_of(column: Column, rows: Sequence[Any]) -> Callable[[Any], Cell]:
+    digits = digits_of(rows, column.attribute) if column.holds == "money" else 0
+    values = (getattr(row, column.attribute) for row in rows) if column.drawn == "share" else ()
+    top = max((value for value in values if value), default=1)
+
+    def show(row: Any) -> Cell:
+        value = getattr(row, column.attribute)
+        share = round(100 * max(0.0, min(1.0, (value or 0) / top))) if column.drawn else None
+        return Cell(column, value, _shown(column, value, digits), share)
+
+    return show
+
+
+def _shown(column: Column, value: Any, digits: int) -> str:
     if value is None:
         return texts.ABSENT
-    if column.holds == "money":
-        return texts.money(value, digits)
-    if column.holds == "duration":
-        return texts.duration(value)
-    if column.holds == "ratio":
-        return texts.percent(value)
-    if column.holds == "count":
-        return f"{value:,}"
-    if column.holds == "number":
-        return f"{value:,.2f}"
-    if column.holds == "time":
-        return texts.moment(value)
-    return show_text(value)
-
-
-def share(column: Column, value: float | None, values: list[Any]) -> int:
-    """How long a value's bar is, in percent."""
-    top = max((other for other in values if other), default=1) if column.drawn == "share" else 1
-    return round(100 * max(0.0, min(1.0, (value or 0) / top)))
+    shows: dict[str, Callable[[Any], str]] = {
+        "money": lambda nano: texts.money(nano, digits),
+        "duration": texts.duration,
+        "ratio": texts.percent,
+        "count": show_count,
+        "number": lambda number: f"{number:,.2f}",
+        "time": texts.moment,
+    }
+    return shows.get(column.holds, show_text)(value)

@@ -29,7 +29,8 @@ from auditmw.verdicts import LIMITS, MEANINGS, lines_of
 
 WORST: Final = 5
 """So many anomalies are on the overview."""
-_DIGESTS: Final = frozenset(SECTIONS["digests"])
+MOST_ROWS: Final = 500
+"""So many rows of a report are on its page."""
 
 
 class Views:
@@ -47,7 +48,7 @@ class Views:
         days, hours = asking.cells(self._trail, selection)
         shown = figures.panels(days, hours, selection.span, selection.split) if days else []
         labels = selection.span.labels
-        found = asking.answer(self._trail, "anomalies", selection, None)
+        found = asking.lately_unusual(self._trail, selection)
         return self._show(
             request,
             "overview.html",
@@ -114,6 +115,7 @@ class Views:
         selection = self._selection(request)
         given = request.query_params.get("by")
         by = None if given is None else tuple(part.strip() for part in given.split(",") if part.strip())
+        found = asking.answer(self._trail, name, selection, by)
         return self._show(
             request,
             "report.html",
@@ -122,7 +124,8 @@ class Views:
             selection=selection,
             days=DAYS,
             by=",".join(REPORTS[name].by if by is None else by),
-            answer=asking.answer(self._trail, name, selection, by),
+            answer=msgspec.structs.replace(found, rows=found.rows[:MOST_ROWS]),
+            more=len(found.rows) - MOST_ROWS,
         )
 
     def evidence(self, request: Request) -> Response:
