@@ -11,7 +11,6 @@ from auditmw.canonical import canonical_json
 from auditmw.rollups.calls import ATTEMPT_FIELDS, Attempt
 from auditmw.rollups.cells import SIMPLE_CALL, SIMPLE_SUMS, Cells, delta, of_calls, open_calls
 from auditmw.rollups.days import DayCell
-from auditmw.rollups.grouping import DAY_US
 from auditmw.rollups.hours import HOUR_KEY, HourCell
 from auditmw.rollups.weeks import WEEK_KEY, WeekCell
 from auditmw.stores.rollup_rows import WEEK_VALUES, hour_cell, named, week_cell
@@ -56,6 +55,8 @@ class Dialect(NamedTuple):
     """The condition that leaf indexes lie from ?1 on and before ?2."""
     time: str
     """A start as microseconds."""
+    day: str
+    """A start as whole days since the epoch."""
     during: str
     """The condition that starts lie from ?1 on and before ?2."""
     values: str
@@ -99,8 +100,8 @@ class RollupView:
         tried = [Attempt(*row) for row in await self._fetch(sql, first, until)]
         cells = delta(tried, await self.others(tried, first))
         source = f"FROM {self._dialect.entries} WHERE {where} AND {_SIMPLE}"
-        days = f"{self._dialect.time} / {DAY_US}"
-        cells.add_days(await self._fetch(f"SELECT {days}, {_SUMS} {source} GROUP BY {days}, {_GROUP}", first, until))
+        day = self._dialect.day
+        cells.add_days(await self._fetch(f"SELECT {day}, {_SUMS} {source} GROUP BY {day}, {_GROUP}", first, until))
         cells.add_calls(await self._fetch(f"SELECT {self._dialect.time}, {_CALL} {source}", first, until))
         return cells
 

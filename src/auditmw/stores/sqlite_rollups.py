@@ -18,6 +18,7 @@ _SQLITE: Final = Dialect(
     leaf_index="e.leaf_index",
     run="e.leaf_index >= ?1 AND e.leaf_index < ?2",
     time="e.timestamp_us",
+    day="e.timestamp_us / 86400000000",
     during="e.timestamp_us >= ?1 AND e.timestamp_us < ?2",
     values="SELECT value FROM json_each(?2)",
     keys="json_each(?1) AS k",
