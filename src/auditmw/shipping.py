@@ -18,6 +18,7 @@ from auditmw.errors import StoreUnavailable
 from auditmw.health import Health
 from auditmw.journal import Follower, Record
 from auditmw.prices import PriceBook
+from auditmw.rolling import Rolling
 from auditmw.sealing import decode, numbered
 from auditmw.signing import Signing
 from auditmw.stores.protocol import Batch, Store
@@ -46,11 +47,12 @@ class Shipper:
         self._make_signing = signing
         self._stopping = False
         self._prices = prices or PriceBook()
+        self._clock = clock or SystemClock()
         self._delivery = Delivery(
             store,
             self._prices,
             self.health,
-            clock=clock or SystemClock(),
+            clock=self._clock,
             journal_dir=directory,
             give_up=lambda: self._stopping,
         )
@@ -69,6 +71,8 @@ class Shipper:
         await self._open()
         await asyncio.to_thread(self._prices.load)
         signing = self._make_signing(self.health)
+        rollups = self._store.rollups
+        rolling = None if rollups is None else Rolling(rollups, self.health, self._clock)
         loop = asyncio.get_running_loop()
         recovered = float("-inf")
         alarms = Alarms()
@@ -81,6 +85,8 @@ class Shipper:
                         recovered = loop.time()
                     if signing is not None:
                         await signing.step()
+                    if rolling is not None:
+                        await rolling.step()
                     alarms.tell(self.health)
                     if on_progress is not None:
                         on_progress(self.health)
@@ -91,6 +97,8 @@ class Shipper:
         finally:
             if signing is not None:
                 await signing.close()
+            if rolling is not None:
+                await rolling.close()
             await self._store.close()
 
     async def _open(self) -> None:

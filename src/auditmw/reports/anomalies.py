@@ -48,11 +48,8 @@ class Baseline(msgspec.Struct, frozen=True):
     limit_tokens: int
     log_median: float
     log_width: float
-
-    @property
-    def least_tokens(self) -> float:
-        """No call of fewer is unusual."""
-        return min(self.limit_tokens, math.exp(self.log_median + MAX_SCORE * self.log_width) - 2)
+    least_tokens: float
+    """No call of fewer is unusual."""
 
     def score(self, tokens: int) -> float:
         """How many robust standard deviations these tokens lie above the median."""
@@ -155,13 +152,16 @@ def _baseline(sizes: _Sizes, shared: Sequence[str]) -> Baseline:
     mean = sizes.tokens / sizes.calls
     width = math.sqrt(max(0.0, (sizes.squares - sizes.tokens * mean) / (sizes.calls - 1)))
     log_median = weighted_spread([(_logarithm(bucket), count) for bucket, count in sizes.counts.items()])
+    limit = math.ceil(mean + SIGMAS * width)
+    log_width = max(log_median.width, LEAST_WIDTH)
     return Baseline(
         name=f"the same {', '.join(shared)}" if shared else "all",
         calls=sizes.calls,
         median_tokens=round(math.expm1(log_median.middle)),
-        limit_tokens=math.ceil(mean + SIGMAS * width),
+        limit_tokens=limit,
         log_median=log_median.middle,
-        log_width=max(log_median.width, LEAST_WIDTH),
+        log_width=log_width,
+        least_tokens=min(limit, math.exp(log_median.middle + MAX_SCORE * log_width) - 2),
     )
 
 
