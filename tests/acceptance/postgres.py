@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import tempfile
+import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
+
+import psutil
 
 
 class Postgres:
@@ -48,7 +50,16 @@ class Postgres:
 
     def kill(self) -> None:
         """Kill the postmaster and its children, as an out-of-memory killer would."""
-        os.killpg(os.getpgid(self.pid), signal.SIGKILL)
+        postmaster = psutil.Process(self.pid)
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        while any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes):
+            time.sleep(0.01)
+        # Where nobody reaps the dead, these would be taken for files of a living one.
+        for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            (self.folder / "data" / name).unlink(missing_ok=True)
 
     def start(self) -> None:
         """Start it again."""
