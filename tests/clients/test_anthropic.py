@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anthropic
@@ -14,7 +16,7 @@ import pytest
 
 import auditmw.clients
 from auditmw import AuditTrail, Blocked, CallBlocked
-from auditmw.errors import ConfigurationError
+from auditmw.errors import ConfigurationError, MissingExtra
 from auditmw.middleware import default_pipeline
 from auditmw.testing import Answer, Drop, Gzip, Hang, StandInProvider, Status
 
@@ -481,6 +483,14 @@ def test_a_subclass_that_cannot_be_copied_is_refused_with_the_way_out(provider, 
     with Fixed(provider.url, middleware=[trail.anthropic_middleware()]) as audited:
         audited.messages.create(**ASK)
     assert len(stored()) == 1
+
+
+@pytest.mark.parametrize("installed", [None, SimpleNamespace(__name__="anthropic")], ids=["none", "an old one"])
+def test_without_an_sdk_that_has_middleware_the_missing_extra_is_named(installed, trail, monkeypatch):
+    monkeypatch.setitem(sys.modules, "anthropic", installed)
+    monkeypatch.delitem(sys.modules, "auditmw.clients.anthropic", raising=False)
+    with pytest.raises(MissingExtra, match=r"pip install 'auditmw\[anthropic\]'"):
+        trail.anthropic_middleware()
 
 
 @pytest.mark.parametrize("nothing", ["a text", object(), None, anthropic.Anthropic, 7])

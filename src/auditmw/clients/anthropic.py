@@ -8,9 +8,6 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-import anthropic
-import httpx2
-
 from auditmw.call import Call
 from auditmw.clients.answers import AnswerIndex
 from auditmw.clients.batches import expand_batch_results
@@ -18,10 +15,16 @@ from auditmw.clients.bodies import AsyncRecordedBody, RecordedBody, status_at_en
 from auditmw.clients.headers import note_head
 from auditmw.clients.replacing import replace_body
 from auditmw.endings import status_of
-from auditmw.errors import ConfigurationError
+from auditmw.errors import ConfigurationError, MissingExtra
 from auditmw.pipeline import Form
 from auditmw.providers import READERS
 from auditmw.recorder import Recorder
+
+try:
+    import httpx2
+    from anthropic import APIRequest, Middleware
+except ImportError as missing:  # there was no middleware before version 2
+    raise MissingExtra("anthropic (a version with client middleware)", "anthropic") from missing
 
 C = TypeVar("C")
 MESSAGES: Final = "/v1/messages"
@@ -58,7 +61,7 @@ def wrap(client: C, recorder: Recorder, answers: AnswerIndex) -> C:
     return wrapped
 
 
-class AnthropicMiddleware(anthropic.Middleware):
+class AnthropicMiddleware(Middleware):
     """Records every attempt of an Anthropic client, sync or async."""
 
     def __init__(self, recorder: Recorder, answers: AnswerIndex) -> None:
@@ -70,7 +73,7 @@ class AnthropicMiddleware(anthropic.Middleware):
         """Whether this middleware records to that trail."""
         return self._recorder is recorder
 
-    async def handle_async(self, request: anthropic.APIRequest, call_next: Any) -> Any:
+    async def handle_async(self, request: APIRequest, call_next: Any) -> Any:
         """Record one async attempt."""
         call = self._draft(request)
         if call is None:
@@ -97,7 +100,7 @@ class AnthropicMiddleware(anthropic.Middleware):
         http.stream = AsyncRecordedBody(unpacked_async(http, call), call, self._recorder)
         return response
 
-    def handle(self, request: anthropic.APIRequest, call_next: Any) -> Any:
+    def handle(self, request: APIRequest, call_next: Any) -> Any:
         """Record one sync attempt."""
         call = self._draft(request)
         if call is None:
@@ -124,7 +127,7 @@ class AnthropicMiddleware(anthropic.Middleware):
         http.stream = RecordedBody(unpacked(http, call), call, self._recorder)
         return response
 
-    def _draft(self, request: anthropic.APIRequest) -> Call | None:
+    def _draft(self, request: APIRequest) -> Call | None:
         path = request.url.partition("?")[0]
         if "://" in path:  # results of batches are asked for at an absolute URL
             path = urlsplit(path).path
@@ -148,10 +151,10 @@ class AnthropicMiddleware(anthropic.Middleware):
         reader.read_request(call)
         return call
 
-    def _as_sent(self, request: anthropic.APIRequest, call: Call) -> anthropic.APIRequest:
+    def _as_sent(self, request: APIRequest, call: Call) -> APIRequest:
         return request if call.request is request.json else request.copy(body=call.request)
 
-    def _note_retry(self, request: anthropic.APIRequest, call: Call) -> None:
+    def _note_retry(self, request: APIRequest, call: Call) -> None:
         key = request.options.idempotency_key
         if key is None or call.call_id is None:
             return
@@ -169,7 +172,7 @@ class AnthropicMiddleware(anthropic.Middleware):
         self._answers.mark(replaced.http_response, call)
         return replaced
 
-    def _note_response(self, request: anthropic.APIRequest, call: Call, http: httpx2.Response) -> None:
+    def _note_response(self, request: APIRequest, call: Call, http: httpx2.Response) -> None:
         note_head(call, http)
         call.host = http.url.host if call.host is None and _has_request(http) else call.host
         if http.is_error:
