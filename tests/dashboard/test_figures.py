@@ -13,7 +13,6 @@ from auditmw.dashboard.figures import REST, groups, panels
 from auditmw.dashboard.selection import DAYS, day, number, read_selection, span_of
 from auditmw.errors import ConfigurationError
 from auditmw.rollups.days import DayCell
-from auditmw.rollups.hours import HourCell
 
 from .conftest import NOW
 
@@ -24,8 +23,8 @@ def cell(user, days_ago=0, **sums):
     return DayCell(user=user, day=f"{NOW - timedelta(days=days_ago):%Y-%m-%d}", **{"calls": 1, **sums})
 
 
-def panel(cells, name, hours=(), split="user", span=SPAN):
-    return next(found for found in panels(cells, hours, span, split) if found.name == name)
+def panel(cells, name, split="user", span=SPAN):
+    return next(found for found in panels(cells, span, split) if found.name == name)
 
 
 def test_the_dearest_groups_have_a_colour_and_the_rest_shares_one():
@@ -51,18 +50,12 @@ def test_a_rate_has_what_was_sent_as_its_denominator():
     assert panel([cell("alice", blocked=1)], "errors").total == "none sent"
 
 
-def test_latency_is_that_of_all_or_of_each_model():
-    hours = [
-        HourCell(day=f"{NOW:%Y-%m-%d}", model=model, calls=9, latency={bucket: 9})
-        for model, bucket in (("a", 90), ("b", 120))
-    ]
-    cells = [cell("alice", model="a"), cell("alice", model="b")]
-    of_all = panel(cells, "latency", hours).series
-    assert list(of_all) == ["median", "95 %"]
-    assert of_all["median"][-1] < of_all["95 %"][-1]
-    assert of_all["median"][0] is None
-    of_each = panel(cells, "latency", hours, "model").series
-    assert of_each["a"][-1] < of_each["b"][-1]
+def test_latency_is_a_mean_and_absent_where_nobody_took_the_time():
+    shown = panel([cell("alice", latency_us=9_000_000, timed=3), cell("bob", days_ago=1)], "latency")
+    assert (shown.total, shown.kind) == ("3.00 s", "lines")
+    assert shown.series["alice"][-2:] == [None, 3_000_000]
+    assert shown.series["bob"] == [None] * 7
+    assert panel([cell("bob")], "latency").total == "-"
 
 
 def test_an_hour_is_a_step_of_a_single_day():

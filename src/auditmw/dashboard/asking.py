@@ -9,9 +9,8 @@ from typing import Any, Final
 from auditmw.dashboard.selection import Selection
 from auditmw.entry import AuditEntry
 from auditmw.reports.columns import Answer
-from auditmw.reports.report import CellKind, FromCells, Question, cell_report
+from auditmw.reports.report import FromCells, Question, cell_report
 from auditmw.rollups.days import DayCell
-from auditmw.rollups.hours import HourCell
 from auditmw.trail import AuditTrail
 
 MOST: Final = 200
@@ -19,14 +18,17 @@ MOST: Final = 200
 _SLACK: Final = timedelta(seconds=1)
 _SUMS: Final = (
     *("calls", "priced_nano", "priced", "unpriced", "all_tokens", "attempts", "errors", "blocked"),
-    *("output_tokens", "redactions"),
+    *("output_tokens", "redactions", "latency_us", "timed"),
 )
 
 
-def cells(trail: AuditTrail, selection: Selection) -> tuple[Sequence[DayCell], Sequence[HourCell]]:
-    """What the overview is made of: sums by the span's unit and the split; times by its unit and model."""
-    unit, split = selection.span.unit, selection.split
-    return _rows(trail, selection, "days", (unit, split)), _rows(trail, selection, "hours", (unit, "model"))
+def cells(trail: AuditTrail, selection: Selection) -> Sequence[DayCell]:
+    """What the overview is made of: sums by the span's unit and the split, as the rows of an answer."""
+    span, key = selection.span, (selection.span.unit, selection.split)
+    found = FromCells("days", lambda _: key, lambda rows, _: Answer((), rows), _SUMS)
+    report = cell_report("overview", "What happened?", span.until - span.since, (), found)
+    question = Question(since=span.since, until=span.until, by=())
+    return trail.asked(report, question, tenant=selection.tenant).result().rows
 
 
 def answer(trail: AuditTrail, name: str, selection: Selection, by: Sequence[str] | None) -> Answer:
@@ -37,11 +39,6 @@ def answer(trail: AuditTrail, name: str, selection: Selection, by: Sequence[str]
     """
     span = selection.span
     return trail.sync.report(name, since=span.since, until=span.until, by=by, tenant=selection.tenant)
-
-
-def lately_unusual(trail: AuditTrail, selection: Selection) -> Answer:
-    """The anomalies of the last days of the span, as many as the report covers by itself."""
-    return trail.sync.report("anomalies", until=selection.span.until, tenant=selection.tenant)
 
 
 def entry_of(trail: AuditTrail, request_id: str) -> AuditEntry | None:
@@ -72,15 +69,6 @@ def find(trail: AuditTrail, text: str) -> dict[str, str] | None:
         if _first(trail, **{name: text}) is not None:
             return {name: text}
     return None
-
-
-def _rows(trail: AuditTrail, selection: Selection, kind: CellKind, key: tuple[str, ...]) -> Sequence[Any]:
-    """The cells themselves as the rows of an answer."""
-    span = selection.span
-    found = FromCells(kind, lambda _: key, lambda rows, _: Answer((), rows), _SUMS)
-    report = cell_report("overview", "What happened?", span.until - span.since, (), found)
-    question = Question(since=span.since, until=span.until, by=())
-    return trail.asked(report, question, tenant=selection.tenant).result().rows
 
 
 def _first(trail: AuditTrail, **wanted: Any) -> AuditEntry | None:

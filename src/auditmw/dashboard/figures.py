@@ -8,15 +8,12 @@ from typing import Final, Literal, NamedTuple
 
 from auditmw import text as texts
 from auditmw.dashboard.selection import Span
-from auditmw.rollups import buckets
 from auditmw.rollups.days import DayCell
-from auditmw.rollups.hours import HourCell
 
 LARGEST: Final = 5
 """So many groups have a colour of their own."""
 REST: Final = "others"
 NOBODY: Final = "(none)"
-ALL: Final = "all"
 
 
 class Panel(NamedTuple):
@@ -34,22 +31,19 @@ class Panel(NamedTuple):
     show: Callable[[int], str]
 
 
-def panels(days: Sequence[DayCell], hours: Sequence[HourCell], span: Span, split: str) -> list[Panel]:
-    """The six charts. Cells are by the span's unit and user and model, those of hours by hour and model."""
+def panels(days: Sequence[DayCell], span: Span, split: str) -> list[Panel]:
+    """The six charts of cells by the span's unit and by the split."""
     total = DayCell()
     for cell in days:
         total.add(cell)
     names = groups(days, split)
 
-    def bars(amount: Callable[[DayCell], int]) -> dict[str, list[int | None]]:
+    def bars(amount: Callable[[DayCell], int]) -> dict[str, list[int]]:
         return _over_time(days, span, split, names, amount)
 
     cost = total.priced_nano
     digits = texts.money_digits([cost])
     rate = total.errors / total.sent if total.sent else None
-    times = _times(hours, span, split)
-    latency = _merged(times)
-    of_each = ", shown for each model" if split == "model" else ""
     return [
         Panel(
             "cost",
@@ -81,10 +75,10 @@ def panels(days: Sequence[DayCell], hours: Sequence[HourCell], span: Span, split
         Panel(
             "latency",
             "Latency",
-            _duration(buckets.quantile(latency, 0.5)),
-            f"median; 95 % within {_duration(buckets.quantile(latency, 0.95))}{of_each}",
+            texts.ABSENT if total.mean_latency_us is None else texts.duration(total.mean_latency_us),
+            "mean to the end of the answer",
             "lines",
-            _latency(times, span, split, names),
+            _means(bars(lambda cell: cell.latency_us), bars(lambda cell: cell.timed)),
             texts.duration,
         ),
         Panel(
@@ -119,13 +113,13 @@ def groups(days: Iterable[DayCell], split: str) -> list[str]:
     return names if len(names) <= LARGEST + 1 else [*names[:LARGEST], REST]
 
 
-def _name(cell: DayCell | HourCell, split: str) -> str:
+def _name(cell: DayCell, split: str) -> str:
     return texts.printable(getattr(cell, split) or NOBODY)
 
 
 def _over_time(
     days: Iterable[DayCell], span: Span, split: str, names: Sequence[str], amount: Callable[[DayCell], int]
-) -> dict[str, list[int | None]]:
+) -> dict[str, list[int]]:
     places = {step: place for place, step in enumerate(span.steps)}
     sums = {name: [0] * len(places) for name in names}
     for cell in days:
@@ -133,41 +127,14 @@ def _over_time(
         if place is not None:
             name = _name(cell, split)
             sums[name if name in sums else REST][place] += amount(cell)
-    return {name: list(values) for name, values in sums.items()}
+    return sums
 
 
-_Times = Mapping[tuple[str, str], buckets.Counts]
-
-
-def _times(hours: Iterable[HourCell], span: Span, split: str) -> _Times:
-    """Latencies by name and step: of each model, or of all."""
-    counts: dict[tuple[str, str], buckets.Counts] = {}
-    for cell in hours:
-        name = _name(cell, split) if split == "model" else ALL
-        buckets.add(counts.setdefault((name, getattr(cell, span.unit)), {}), cell.latency)
-    return counts
-
-
-def _latency(times: _Times, span: Span, split: str, names: Sequence[str]) -> dict[str, list[int | None]]:
-    """By model: the 95th percentile of each; else the median and the 95th percentile of all."""
-
-    def line(name: str, share: float) -> list[int | None]:
-        return [buckets.quantile(times.get((name, step), {}), share) for step in span.steps]
-
-    if split == "model":
-        return {name: line(name, 0.95) for name in names if name != REST}
-    return {"median": line(ALL, 0.5), "95 %": line(ALL, 0.95)}
-
-
-def _merged(times: _Times) -> buckets.Counts:
-    found: buckets.Counts = {}
-    for counts in times.values():
-        buckets.add(found, counts)
-    return found
-
-
-def _duration(us: int | None) -> str:
-    return texts.ABSENT if us is None else texts.duration(us)
+def _means(sums: Mapping[str, Sequence[int]], counts: Mapping[str, Sequence[int]]) -> dict[str, list[int | None]]:
+    return {
+        name: [round(total / count) if count else None for total, count in zip(sums[name], counts[name], strict=True)]
+        for name in sums
+    }
 
 
 def _count(value: int) -> str:

@@ -18,6 +18,7 @@ from auditmw.stores import path_of
 
 NAVIGATION: Final = (
     ("/", "Overview"),
+    ("/reports/anomalies", "Anomalies"),
     ("/entries", "Entries"),
     ("/reports", "Reports"),
     ("/evidence", "Evidence"),

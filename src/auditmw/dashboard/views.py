@@ -27,8 +27,6 @@ from auditmw.sections import SECTIONS
 from auditmw.trail import AuditTrail
 from auditmw.verdicts import LIMITS, MEANINGS, lines_of
 
-WORST: Final = 5
-"""So many anomalies are on the overview."""
 MOST_ROWS: Final = 500
 """So many rows of a report are on its page."""
 
@@ -43,12 +41,10 @@ class Views:
         self._verifications = Verifications(trail.url, verifiers, trail.clock)
 
     def overview(self, request: Request) -> Response:
-        """Cost, calls, tokens, latency, errors and redactions over time, and the worst anomalies."""
+        """Cost, calls, tokens, latency, errors and redactions over time."""
         selection = self._selection(request)
-        days, hours = asking.cells(self._trail, selection)
-        shown = figures.panels(days, hours, selection.span, selection.split) if days else []
-        labels = selection.span.labels
-        found = asking.lately_unusual(self._trail, selection)
+        days, labels = asking.cells(self._trail, selection), selection.span.labels
+        shown = figures.panels(days, selection.span, selection.split) if days else []
         return self._show(
             request,
             "overview.html",
@@ -56,8 +52,6 @@ class Views:
             choices={"days": DAYS, "splits": SPLITS},
             panels=[(p, charts.draw(p.kind, labels, p.series, show=p.show, title=p.title)) for p in shown],
             groups=figures.groups(days, selection.split),
-            anomalies=msgspec.structs.replace(found, rows=found.rows[:WORST]),
-            more=len(found.rows) - WORST,
         )
 
     def entries(self, request: Request) -> Response:
