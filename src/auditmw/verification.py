@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import Final
 
-from auditmw.errors import NoTrail
+from auditmw.errors import NoTrail, StoreUnavailable
 from auditmw.log.declared import cut_of
 from auditmw.log.examine import Examined, examine
 from auditmw.log.keys import Verifier
@@ -108,14 +109,19 @@ def _here(reader: EvidenceReader, spans: Iterator[Span], verifiers: Sequence[Ver
 
 
 def _elsewhere(url: str, spans: Iterator[Span], verifiers: Sequence[Verifier], jobs: int) -> Iterator[Examined]:
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _begin_job, (url, verifiers)) as pool:
-        waiting: deque[Future[Examined]] = deque()
-        for span in spans:
-            waiting.append(pool.submit(_job, span))
-            if len(waiting) > jobs * AHEAD:
+    waiting: deque[Future[Examined]] = deque()
+    try:
+        with ProcessPoolExecutor(jobs, get_context("spawn"), _begin_job, (url, verifiers)) as pool:
+            for span in spans:
+                waiting.append(pool.submit(_job, span))
+                if len(waiting) > jobs * AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise StoreUnavailable(
+            "a process that verified has ended too early, so nothing is known: use one job"
+        ) from error
 
 
 def _begin_job(url: str, verifiers: Sequence[Verifier]) -> None:

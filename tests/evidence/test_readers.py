@@ -1,11 +1,13 @@
 """How a trail is read for verification, beside those that write it."""
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from auditmw import verification
 from auditmw.errors import ConfigurationError, NoTrail, SchemaMismatch, StoreUnavailable, TrailDamaged
 from auditmw.stores.evidence import open_evidence, read_evidence
 from auditmw.verification import verify_trail
@@ -66,6 +68,12 @@ def test_a_file_that_somebody_writes_is_read_as_it_was_at_one_moment(lite):
     assert not reader.disturbed()
     reader.close()
     writer.close()
+
+
+def test_a_job_that_dies_settles_nothing(lite, monkeypatch):
+    monkeypatch.setattr(verification, "_begin_job", os._exit)
+    with pytest.raises(StoreUnavailable, match="has ended too early"):
+        lite.verify(jobs=2)
 
 
 def test_progress_is_told(lite):

@@ -13,7 +13,7 @@ from auditmw.log.checkpoint import Checkpoint
 from auditmw.log.commitment import commit
 from auditmw.log.examine import Chunk, Row, StoredBatch, examine, read_head
 from auditmw.log.keys import Ed25519Signer
-from auditmw.log.leaf import CLASSES, STORED_FIELDS, class_bytes, draw_salts, leaf_hash
+from auditmw.log.leaf import CLASSES, CONTENT, STORED_FIELDS, class_bytes, draw_salts, leaf_hash
 from auditmw.log.merkle import Frontier
 from auditmw.log.report import Erased, OpenWriter
 from auditmw.log.verify import MAX_FINDINGS, Strays, TrailHead, Verification
@@ -237,6 +237,28 @@ def test_a_changed_entry_that_lies_in_no_batch_is_named_twice(made):
     made.batches = made.batches[1:]
     made.change(77, user_id=None)
     assert says(made.verify())[:2] == [("batch", 0, 99), ("changed", 77, 77)]
+
+
+def test_content_lies_beside_its_entry_unless_it_was_erased(made):
+    commitment = b"c" * 32
+    salts = made.rows[5].salts
+    slot = CONTENT.slot
+    made.rows[5] = made.rows[5]._replace(salts=salts[: slot.start] + commitment + salts[slot.stop :])
+    made.mend()
+    chunk = made.chunk(0, 256)
+
+    def findings(contents):
+        return [(f.kind, f.first, f.message) for f in examine(chunk._replace(contents=contents)).findings]
+
+    assert findings({5: commitment}) == []
+    assert findings({}) == [("content", 5, "entry 5 (r5) lacks its content, and no entry says why")]
+    own = "has content that is not its own, and no entry says why"
+    assert findings({5: b"d" * 32}) == [("content", 5, f"entry 5 (r5) {own}")]
+    assert findings({5: commitment, 6: commitment}) == [("content", 6, f"entry 6 (r6) {own}")]
+    made.rows[5] = made.rows[5]._replace(erased=CONTENT.bit)
+    made.mend()
+    chunk = made.chunk(0, 256)
+    assert findings({}) == []
 
 
 def test_every_run_of_missing_rows_is_named(made):
