@@ -16,7 +16,7 @@ from auditmw.cli.output import Format, console, say, table, write_rows
 from auditmw.errors import ClockJumped, ConfigurationError
 from auditmw.privacy.changes import set_policy
 from auditmw.privacy.control import ControlLog
-from auditmw.privacy.policy import read_policy
+from auditmw.privacy.policy import Policy, read_policy
 from auditmw.privacy.sweep import Sweep, Swept
 from auditmw.reports.columns import Column
 from auditmw.stores.privacy import PrivacyStore, open_privacy
@@ -24,6 +24,7 @@ from auditmw.stores.privacy import PrivacyStore, open_privacy
 EXAMPLES: Final = (
     "auditmw retain --policy standard        [dim]# choose the policy, and sweep under it[/dim]",
     "auditmw retain --dry-run                [dim]# what would go now, by class and month[/dim]",
+    "auditmw retain --dry-run --policy hipaa [dim]# what would go under another policy[/dim]",
     "auditmw retain --every 1h",
 )
 _EVERY: Final = re.compile(r"(\d{1,5})([smhd])")
@@ -68,7 +69,7 @@ def retain(
             with ControlLog(url, actor=actor) as log:
                 set_policy(log, store, read_policy(policy))
         if dry_run:
-            _show(url, store, form)
+            _show(url, store, form, None if policy is None else read_policy(policy))
             return DONE
         while True:
             _sweep(url, store, actor, seconds, yes=yes)
@@ -98,8 +99,8 @@ def _say(swept: Swept) -> None:
         say("not all that is due is gone yet: run it again, or give it more --seconds")
 
 
-def _show(url: str, store: PrivacyStore, form: Format) -> None:
-    due = Sweep(ControlLog(url), store).due()
+def _show(url: str, store: PrivacyStore, form: Format, policy: Policy | None) -> None:
+    due = Sweep(ControlLog(url), store, policy=policy).due()
     lines = [Line(name, month, count) for name, months in due.items() for month, count in sorted(months.items())]
     if form is not Format.table:
         write_rows(COLUMNS, lines, form)

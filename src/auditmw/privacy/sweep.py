@@ -61,6 +61,8 @@ class Swept(msgspec.Struct, kw_only=True):
 class Sweep:
     """One run. `seconds` and `batch` bound it; `confirmed` says that somebody vouches for the clock.
 
+    It is under the trail's policy; another one only for asking what would be `due`.
+
     `on_step` is told what is about to be done.
     """
 
@@ -72,6 +74,7 @@ class Sweep:
         seconds: float = 60.0,
         batch: int = BATCH,
         confirmed: bool = False,
+        policy: Policy | None = None,
         on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._log = log
@@ -80,7 +83,7 @@ class Sweep:
         self._batch = batch
         self._confirmed = confirmed
         self._step = on_step
-        self._policy = _policy(store)
+        self._policy = policy or _policy(store)
         self._rules = self._policy.rules()
         self._today = to_datetime(log.clock.now_us()).date()
         self._holds = holds_of(store)
