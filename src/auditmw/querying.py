@@ -5,17 +5,62 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, Final, Protocol, TypeVar
+from datetime import datetime
+from typing import Any, Final, Protocol, TypedDict, TypeVar, Unpack
 
 import anyio
 
-from auditmw.entry import AuditEntry
-from auditmw.errors import TrailClosed
+from auditmw.entry import KINDS, STATUSES, AuditEntry, to_us
+from auditmw.errors import ConfigurationError, TrailClosed
 from auditmw.futures import wait_for
+from auditmw.options import at_least, one_of
 from auditmw.stores.protocol import Filter, Store
 
 T = TypeVar("T")
 PAGE: Final = 500
+
+
+class Wanted(TypedDict, total=False):
+    """Which entries a query gives: all conditions that are given, and not None, hold."""
+
+    request_id: str | None
+    user_id: str | None
+    subject: str | None
+    model: str | None
+    status: str | None
+    session_id: str | None
+    tenant: str | None
+    action: str | None
+    call_id: str | None
+    parent_id: str | None
+    kind: str | None
+    since: datetime | None
+    until: datetime | None
+    after: int | None
+    before: int | None
+    limit: int | None
+    newest_first: bool
+
+
+def checked_filter(**wanted: Unpack[Wanted]) -> Filter:
+    """The filter of a query.
+
+    Raises:
+        ConfigurationError: a condition that there is not, a naive datetime, a since after the until, an unknown kind or
+            status, or a limit that is none.
+    """
+    if unknown := wanted.keys() - Wanted.__annotations__:
+        known = ", ".join(Wanted.__annotations__)
+        raise ConfigurationError(f"a query knows no {', '.join(sorted(unknown))}: it takes {known}")
+    one_of("status", wanted.get("status"), STATUSES)
+    one_of("kind", wanted.get("kind"), KINDS)
+    at_least("limit", wanted.get("limit"), 0)
+    conditions: dict[str, Any] = {**wanted}
+    since, until = conditions.pop("since", None), conditions.pop("until", None)
+    since_us, until_us = None if since is None else to_us(since), None if until is None else to_us(until)
+    if since_us is not None and until_us is not None and since_us > until_us:
+        raise ConfigurationError(f"since ({since}) is after until ({until}): exchange them")
+    return Filter(**conditions, since_us=since_us, until_us=until_us)
 
 
 class Loop(Protocol):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 if TYPE_CHECKING:
     from auditmw.entry import AuditEntry
+    from auditmw.querying import Wanted
     from auditmw.reports.columns import Answer
     from auditmw.trail import AuditTrail
 
@@ -36,6 +37,6 @@ class SyncTrail:
         """The answer of a report; see `AuditTrail.report`."""
         return self._trail.reported(name, **asked).result()
 
-    def query(self, **wanted: Any) -> Iterator[AuditEntry]:
+    def query(self, **wanted: Unpack[Wanted]) -> Iterator[AuditEntry]:
         """Stream the stored entries that fit; see `AuditTrail.query`."""
         return self._trail.pages(**wanted).blocking()

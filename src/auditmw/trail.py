@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, overload
+from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
 import anyio
 import msgspec
@@ -23,7 +23,7 @@ from auditmw.checkpoint_files import make_sinks
 from auditmw.clock import Clock, SystemClock
 from auditmw.context import Scope
 from auditmw.decorator import decorate
-from auditmw.entry import KINDS, STATUSES, AuditEntry, to_datetime, to_us
+from auditmw.entry import AuditEntry, to_datetime
 from auditmw.errors import ConfigurationError, TrailClosed
 from auditmw.events import log_entry
 from auditmw.following import follow
@@ -40,7 +40,7 @@ from auditmw.prices import PriceBook
 from auditmw.privacy.governance import Governance, in_force
 from auditmw.privacy.policy import Policy
 from auditmw.privacy.vault import LazyKey, Vault, find_content_key, kept_by
-from auditmw.querying import Pages
+from auditmw.querying import Pages, Wanted, checked_filter
 from auditmw.recorder import Recorder
 from auditmw.reports import REPORTS, question_for
 from auditmw.reports.columns import Answer
@@ -49,7 +49,7 @@ from auditmw.signing import Rhythm, Signing, make_signing
 from auditmw.spending import Owner
 from auditmw.stores import store_for
 from auditmw.stores.privacy import has_privacy
-from auditmw.stores.protocol import Filter, Store
+from auditmw.stores.protocol import Store
 from auditmw.sync import SyncTrail
 from auditmw.writer import Writer
 
@@ -301,7 +301,7 @@ class AuditTrail:
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    def query(self, **wanted: Any) -> AsyncIterator[AuditEntry]:
+    def query(self, **wanted: Unpack[Wanted]) -> AsyncIterator[AuditEntry]:
         """Stream the stored entries that fit, in the order in which they were stored, without any default limit.
 
         Takes request_id, user_id, subject, model, status, session_id, tenant, action, call_id, parent_id, kind, since,
@@ -314,58 +314,13 @@ class AuditTrail:
         """
         return self.pages(**wanted).awaited()
 
-    def pages(
-        self,
-        *,
-        request_id: str | None = None,
-        user_id: str | None = None,
-        subject: str | None = None,
-        model: str | None = None,
-        status: str | None = None,
-        session_id: str | None = None,
-        tenant: str | None = None,
-        action: str | None = None,
-        call_id: str | None = None,
-        parent_id: str | None = None,
-        kind: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        after: int | None = None,
-        before: int | None = None,
-        limit: int | None = None,
-        newest_first: bool = False,
-    ) -> Pages:
-        """A query (see `query` for what it takes) that was checked and not asked yet.
-
-        Raises:
-            ConfigurationError: a naive datetime, a since after the until, an unknown kind or status.
-        """
-        wanted = Filter(
-            request_id=request_id,
-            user_id=user_id,
-            subject=subject,
-            model=model,
-            status=one_of("status", status, STATUSES),
-            session_id=session_id,
-            tenant=tenant,
-            action=action,
-            call_id=call_id,
-            parent_id=parent_id,
-            kind=one_of("kind", kind, KINDS),
-            since_us=None if since is None else to_us(since),
-            until_us=None if until is None else to_us(until),
-            after=after,
-            before=before,
-            limit=limit,
-            newest_first=newest_first,
-        )
-        if wanted.since_us is not None and wanted.until_us is not None and wanted.since_us > wanted.until_us:
-            raise ConfigurationError(f"since ({since}) is after until ({until}): exchange them")
-        at_least("limit", limit, 0)
+    def pages(self, **wanted: Unpack[Wanted]) -> Pages:
+        """A query that was checked and not asked yet; takes and raises what `query` does."""
+        checked = checked_filter(**wanted)
         if self.reads == "all":
-            asked = [name for name, value in msgspec.to_builtins(wanted).items() if value not in (None, False)]
+            asked = [name for name, value in wanted.items() if value is not None]
             self.sink.control("read", what="query", filter=asked)
-        return Pages(self._writer, self._store, wanted)
+        return Pages(self._writer, self._store, checked)
 
     def subscribe(self, *, every: float = 1.0, backlog: int = 0, **wanted: Any) -> AsyncIterator[AuditEntry]:
         """Stream entries as they are stored, of all processes: `async for entry in trail.subscribe(status="error"):`.

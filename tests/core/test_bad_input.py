@@ -165,6 +165,7 @@ EARLY, LATE = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
         ({"status": "fine"}, "use one of success"),
         ({"kind": "chat"}, "use one of llm"),
         ({"limit": -1}, "limit is -1"),
+        ({"usr_id": "alice"}, "knows no usr_id: it takes request_id, user_id"),
         ({"limit": "5"}, "limit is '5'"),
     ],
 )
