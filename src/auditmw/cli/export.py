@@ -70,7 +70,7 @@ def export(
     now = datetime.now(UTC)
     run = Export(FORMATS[form], out, cursor)
     stripped = without(leave_out or ())
-    wanted = {
+    wanted: dict[str, Any] = {
         "since": since and parse_moment(since, now),
         "until": until and parse_moment(until, now),
         "kind": kind,

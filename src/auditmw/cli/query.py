@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -53,7 +53,7 @@ def query(
     An entry is one attempt of a call: a call that was tried again has several, which share its call_id.
     """
     now = datetime.now(UTC)
-    wanted = {
+    wanted: dict[str, Any] = {
         "user_id": user,
         "subject": subject,
         "model": model,

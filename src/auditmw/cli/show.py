@@ -21,6 +21,7 @@ from auditmw.locations import key_directory
 from auditmw.privacy.control import ControlLog
 from auditmw.privacy.reading import read_content
 from auditmw.privacy.vault import Vault, find_content_key
+from auditmw.querying import Wanted
 from auditmw.sections import SECTIONS
 from auditmw.stores.privacy import open_privacy
 from auditmw.trail import AuditTrail
@@ -76,9 +77,10 @@ def _content(url: str, entry: AuditEntry, purpose: str | None, actor: str | None
 
 
 def _find(trail: AuditTrail, identity: str) -> AuditEntry:
-    for wanted in ({"request_id": identity}, {"call_id": identity}):
+    for name in ("request_id", "call_id"):
         for kind in (None, "control"):
-            if found := list(trail.sync.query(**wanted, kind=kind)):
+            wanted: dict[str, Any] = {name: identity, "kind": kind}
+            if found := list(trail.sync.query(**wanted)):
                 return found[-1]
     found = _shortened(trail, identity)
     if len(found) > 1:
@@ -94,7 +96,7 @@ def _shortened(trail: AuditTrail, given: str) -> list[AuditEntry]:
         return []
     try:
         made = to_datetime(int(given.replace("-", "")[:12], 16) * 1000)
-        window = {"since": made - _AROUND, "until": made + _AROUND}
+        window = Wanted(since=made - _AROUND, until=made + _AROUND)
     except (ValueError, OverflowError):
         return []
     return [

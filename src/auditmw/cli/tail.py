@@ -41,7 +41,14 @@ def tail(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> int:
     """Show the last entries, then each new one when it is stored. End it with Ctrl-C."""
-    wanted = {"user_id": user, "model": model, "status": status, "tenant": tenant, "action": action, "kind": kind}
+    wanted: dict[str, Any] = {
+        "user_id": user,
+        "model": model,
+        "status": status,
+        "tenant": tenant,
+        "action": action,
+        "kind": kind,
+    }
     show = _json_line if as_json else _line
     with reading(db) as trail:
         if not following:
