@@ -107,7 +107,7 @@ async def _stored(
     if cells.kind == "days":
         return await view.days(key, cells.sums, day_of(first_us), day_of(last_us), tenant)
     if cells.kind == "weeks":
-        return await view.weeks(week_of(first_us), week_of(last_us), tenant)
+        return await view.weeks(key, week_of(first_us), week_of(last_us), tenant)
     if cells.kind == "endings":
         return await view.endings(key, hour_of(first_us), hour_of(last_us), tenant)
     return await view.hours(hour_of(first_us), hour_of(last_us), tenant)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.error import HTTPError
 
+import anyio
 import pytest
 
 from auditmw import AuditTrail
@@ -205,3 +206,18 @@ def test_a_webhook_gives_up_where_nothing_helps(receiver, codes, attempts):
 def test_a_webhook_that_cannot_work_or_be_trusted_is_refused(url, secret):
     with pytest.raises(ConfigurationError):
         Webhook(url, secret)
+
+
+async def test_it_looks_again_and_again_until_it_is_cancelled(trail):
+    seen = []
+
+    class Counting(Switch):
+        async def find(self, trail):
+            seen.append(1)
+            if len(seen) == 3:
+                scope.cancel()
+            return []
+
+    with anyio.CancelScope() as scope:
+        await Alerts(trail, [], [Counting()]).run(every=0)
+    assert len(seen) == 3

@@ -99,3 +99,20 @@ def test_however_it_is_grouped_the_sums_are_the_same(entries, by):
     assert sum(row.calls for row in rows) == len(entries)
     assert sum(row.cost_nano or 0 for row in rows) == sum(entry.cost_nano or 0 for entry in entries)
     assert len({tuple(getattr(row, name) for name in by) for row in rows}) == len(rows)
+
+
+def test_the_month_is_projected_from_its_last_whole_days(make, asked):
+    first = datetime(2026, 11, 1, 9, tzinfo=UTC)
+    entries = [make(first.replace(day=day), cost_nano=2 * 10**9) for day in range(1, 11)]
+    question = asked("user", since=first.replace(hour=0), until=datetime(2026, 11, 11, tzinfo=UTC))
+    (note,) = cost(entries, question).notes
+    assert note == (
+        "November 2026 has cost $20.00 so far and comes to about $60.00, if it goes on as in the last 7 whole days "
+        "($2.00 a day)"
+    )
+
+
+def test_a_month_that_has_hardly_begun_is_not_projected(make, asked):
+    first = datetime(2026, 11, 1, tzinfo=UTC)
+    question = asked("user", since=first, until=datetime(2026, 11, 3, tzinfo=UTC))
+    assert not cost([make(first, cost_nano=10**9)], question).notes

@@ -38,3 +38,23 @@ def test_the_most_common_type_of_error_is_named(make, asked):
 def test_the_worst_model_comes_first(make, asked):
     entries = [make(model="good"), make(model="bad", status="error"), make(model="idle", status="blocked")]
     assert [row.model for row in errors(entries, asked("model")).rows] == ["bad", "good", "idle"]
+
+
+def test_by_error_each_row_is_a_share_of_all_that_was_sent_of_its_group(make, asked):
+    entries = [
+        make(status="error", error_type="overloaded_error"),
+        make(status="error", error_type="overloaded_error"),
+        make(status="incomplete"),
+        make(status="blocked"),
+        *(make() for _ in range(7)),
+    ]
+    answer = errors(entries, asked("model", "error"))
+    assert [(row.error, row.errors, row.sent, row.rate) for row in answer.rows] == [
+        ("overloaded_error", 2, 10, 0.2),
+        ("incomplete", 1, 10, 0.1),
+    ]
+    assert [column.name for column in answer.columns][:4] == ["model", "error", "calls_sent", "errors"]
+    assert [(row.status, row.errors) for row in errors(entries, asked("status")).rows] == [
+        ("error", 2),
+        ("incomplete", 1),
+    ]

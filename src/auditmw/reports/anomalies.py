@@ -29,7 +29,7 @@ from auditmw.reports.report import FromCells, Question, cell_report
 from auditmw.reports.statistics import weighted_spread
 from auditmw.rollups import buckets
 from auditmw.rollups.grouping import Group
-from auditmw.rollups.weeks import WEEK_KEY, LargeCall, WeekCell
+from auditmw.rollups.weeks import LargeCall, WeekCell
 
 ENOUGH_CALLS: Final = 8
 """Of fewer, a median and its deviation are chance."""
@@ -202,6 +202,6 @@ REPORT: Final = cell_report(
     "Which calls used unusually many tokens?",
     timedelta(days=7),
     ("user", "model"),
-    FromCells("weeks", lambda asked: tuple(dict.fromkeys((*WEEK_KEY, *asked.by))), anomalies),
+    FromCells("weeks", lambda asked: tuple(dict.fromkeys((*asked.by, "user", "model"))), anomalies),
     lookback=timedelta(days=7),
 )

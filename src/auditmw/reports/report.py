@@ -14,7 +14,7 @@ from auditmw.reports.columns import Answer, Column
 from auditmw.reports.grouping import columns_for
 from auditmw.rollups.calls import calls_of
 from auditmw.rollups.days import DAY_KEY, DayCell
-from auditmw.rollups.grouping import GroupRow, grouped, week_start
+from auditmw.rollups.grouping import GroupRow, added, grouped, week_start
 from auditmw.rollups.hours import HOUR_KEY, HourCell
 from auditmw.rollups.weeks import WEEK_KEY, WeekCell
 
@@ -97,7 +97,11 @@ def cell_report(
 
     def answer(entries: Iterable[AuditEntry], asked: Question) -> Answer:
         columns_for(asked.by, endings)
-        cell_type, _ = CELLS[cells.kind]
-        return cells.answer(grouped(calls_of(entries), cells.key(asked), cell_type), asked)
+        cell_type, kept_by = CELLS[cells.kind]
+        key = cells.key(asked)
+        if cells.kind != "weeks":
+            return cells.answer(grouped(calls_of(entries), key, cell_type), asked)
+        weeks = grouped(calls_of(entries), tuple(dict.fromkeys((*kept_by, *key))), cell_type)
+        return cells.answer(added(weeks, key, cell_type), asked)
 
     return Report(name, question, window, by, answer, lookback, cells, endings=endings or {})

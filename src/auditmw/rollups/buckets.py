@@ -15,7 +15,7 @@ Counts = dict[int, int]
 
 _STEPS: Final = 8
 _BITS: Final = 3
-_decoder: Final = msgspec.json.Decoder(list[int])
+_decoder: Final = msgspec.json.Decoder(list[list[int]])
 
 
 def bucket_of(value: int) -> int:
@@ -76,6 +76,10 @@ def to_text(counts: Counts) -> str:
 
 
 def from_text(text: str) -> Counts:
-    """Counts as `to_text` gives them."""
-    numbers = _decoder.decode(text)
-    return dict(zip(numbers[::2], numbers[1::2], strict=True))
+    """Counts as `to_text` gives them; of several texts, joined by commas, their sum."""
+    first, *others = _decoder.decode(f"[{text}]")
+    counts = dict(zip(first[::2], first[1::2], strict=True))
+    for numbers in others:
+        for bucket, count in zip(numbers[::2], numbers[1::2], strict=True):
+            counts[bucket] = counts.get(bucket, 0) + count
+    return counts

@@ -29,7 +29,10 @@ class LargeCall(NamedTuple):
 
 
 class WeekCell(GroupRow, kw_only=True):
-    """One group of calls that told their tokens: how many, the sum, the sum of squares, and counts by bucket."""
+    """One group of calls that told their tokens: how many, the sum, the sum of squares, and counts by bucket.
+
+    A group of one week keeps its `LARGEST` calls, a group of several weeks those of each.
+    """
 
     calls: int = 0
     tokens: int = 0
@@ -37,6 +40,8 @@ class WeekCell(GroupRow, kw_only=True):
     sizes: buckets.Counts = msgspec.field(default_factory=dict)
     large: list[LargeCall] | str = msgspec.field(default_factory=list)
     """The largest ones and others, in any order; as text as long as nobody looks at them."""
+    top: int = -1
+    """The tokens of the largest call that there ever was; -1 where there is none."""
     gone: list[str] = msgspec.field(default_factory=list)
     """Ids of calls that were taken out, for the cell that this one is added to."""
 
@@ -68,8 +73,9 @@ class WeekCell(GroupRow, kw_only=True):
         if isinstance(large, str):
             large = self.largest
         large.append(call)
+        self.top = max(self.top, tokens)
         if len(large) >= _TIDY_AT:
-            self.large = sorted(large, key=_order)[:LARGEST]
+            self.large = self._sorted(large)
 
     def add(self, other: Self) -> None:
         """Add another row of the same kind to this one."""
@@ -80,23 +86,21 @@ class WeekCell(GroupRow, kw_only=True):
         if other.gone:
             gone = set(other.gone)
             self.large = [call for call in self.largest if call.request_id not in gone]
-        self.large = sorted([*self.largest, *other.largest], key=_order)[:LARGEST]
+        self.large = self._sorted([*self.largest, *other.largest])
+        self.top = max(self.top, other.top)
 
     @property
     def largest(self) -> list[LargeCall]:
-        """The largest calls in falling order."""
+        """The largest calls in falling order: so many of each week."""
         if isinstance(self.large, str):
-            self.large = _decoder.decode(self.large)
-        elif len(self.large) > 1:
-            self.large = sorted(self.large, key=_order)[:LARGEST]
+            self.large = [call for calls in _decoder.decode(f"[{self.large}]") for call in calls]
+        if len(self.large) > 1:
+            self.large = self._sorted(self.large)
         return self.large
 
-    @property
-    def top(self) -> int:
-        """The tokens of the largest call; -1 where none is known."""
-        if isinstance(self.large, str):
-            return int(self.large[2 : self.large.index(",")]) if len(self.large) > 2 else -1
-        return max([call.tokens for call in self.large], default=-1)
+    def _sorted(self, calls: list[LargeCall]) -> list[LargeCall]:
+        calls = sorted(calls, key=_order)
+        return calls if self.week is None else calls[:LARGEST]
 
     def minus(self, other: Self) -> Self:
         """What this row holds beyond another one, as a row to be added."""
@@ -118,7 +122,7 @@ def _order(call: LargeCall) -> tuple[int, int, str]:
     return -call.tokens, call.timestamp_us, call.request_id
 
 
-_decoder: Final = msgspec.json.Decoder(list[LargeCall])
+_decoder: Final = msgspec.json.Decoder(list[list[LargeCall]])
 
 
 def largest_to_text(cell: WeekCell) -> str:

@@ -9,10 +9,10 @@ from auditmw.rollups import buckets
 from auditmw.rollups.days import DAY_KEY, DAY_SUMS, DayCell
 from auditmw.rollups.grouping import Group
 from auditmw.rollups.hours import HOUR_KEY, HourCell
-from auditmw.rollups.weeks import WeekCell, largest_to_text
+from auditmw.rollups.weeks import WEEK_KEY, WeekCell, largest_to_text
 
 HOUR_VALUES: Final = ("calls", "attempts", "retried", "latency", "ttft")
-WEEK_VALUES: Final = ("calls", "tokens", "squares", "sizes", "largest")
+WEEK_VALUES: Final = ("calls", "tokens", "squares", "top", "sizes", "largest")
 
 
 def named(cell_type: Any, by: Sequence[str], group: Sequence[str], values: dict[str, Any]) -> Any:
@@ -38,20 +38,13 @@ def hour_cell(row: Sequence[Any]) -> HourCell:
     return cell
 
 
-def week_cell(row: Sequence[Any]) -> WeekCell:
+def week_cell(row: Sequence[Any], by: Sequence[str] = WEEK_KEY) -> WeekCell:
     """The cell of a row of key and `WEEK_VALUES`."""
-    week, tenant, user, model, calls, tokens, squares, sizes, largest = row
-    return WeekCell(
-        week=week,
-        tenant=tenant or None,
-        user=user or None,
-        model=model or None,
-        calls=calls,
-        tokens=tokens,
-        squares=squares,
-        sizes=buckets.from_text(sizes),
-        large=largest,
-    )
+    width = len(by)
+    values = dict(zip(("calls", "tokens", "squares", "top", "sizes", "large"), row[width:], strict=True))
+    values["sizes"] = buckets.from_text(values["sizes"])
+    cell: WeekCell = named(WeekCell, by, row[:width], values)
+    return cell
 
 
 def stored_key(group: Group) -> tuple[str, ...]:
@@ -87,6 +80,7 @@ def week_rows(cells: dict[Group, WeekCell]) -> list[tuple[Any, ...]]:
             cell.calls,
             cell.tokens,
             cell.squares,
+            cell.top,
             buckets.to_text(cell.sizes),
             largest_to_text(cell),
         )

@@ -12,8 +12,8 @@ from auditmw.rollups.calls import ATTEMPT_FIELDS, Attempt
 from auditmw.rollups.cells import SIMPLE_CALL, SIMPLE_SUMS, Cells, delta, of_calls, open_calls
 from auditmw.rollups.days import DayCell
 from auditmw.rollups.hours import HOUR_KEY, HourCell
-from auditmw.rollups.weeks import WEEK_KEY, WeekCell
-from auditmw.stores.rollup_rows import WEEK_VALUES, hour_cell, named, week_cell
+from auditmw.rollups.weeks import WeekCell
+from auditmw.stores.rollup_rows import hour_cell, named, week_cell
 
 Fetch = Callable[..., Awaitable[Sequence[Any]]]
 COLUMN_OF: Final = {"user": "user_id"}
@@ -59,6 +59,8 @@ class Dialect(NamedTuple):
     """A start as whole days since the epoch."""
     during: str
     """The condition that starts lie from ?1 on and before ?2."""
+    join: str
+    """The aggregate that joins texts by commas."""
     values: str
     """A query for the texts of the JSON array ?2."""
     keys: str
@@ -155,11 +157,15 @@ class RollupView:
         rows = await self._rows("audit_rollup_hour", "hour", columns, since, until, tenant)
         return [hour_cell(row) for row in rows]
 
-    async def weeks(self, since: str, until: str, tenant: str | None) -> list[WeekCell]:
-        """Cells of these weeks."""
-        columns = (*(COLUMN_OF.get(name, name) for name in WEEK_KEY), *WEEK_VALUES)
-        rows = await self._rows("audit_rollup_week", "week", columns, since, until, tenant)
-        return [week_cell(row) for row in rows]
+    async def weeks(self, by: Sequence[str], since: str, until: str, tenant: str | None) -> list[WeekCell]:
+        """Cells of these weeks, added up by groups of some of their key."""
+        names = [COLUMN_OF.get(name, name) for name in by]
+        sums = [f"CAST(sum({name}) AS bigint)" for name in ("calls", "tokens", "squares")]
+        texts = [self._dialect.join.format(name) for name in ("sizes", "largest")]
+        where, values = _within("week", since, until, tenant)
+        sql = f"SELECT {', '.join([*names, *sums, 'max(top)', *texts])} FROM audit_rollup_week WHERE {where}"
+        group = f" GROUP BY {', '.join(names)}" if names else " HAVING count(*) > 0"
+        return [week_cell(row, by) for row in await self._fetch(sql + group, *values)]
 
     async def _sums(
         self, table: str, time: str, by: Sequence[str], sums: Sequence[str], since: str, until: str, tenant: str | None

@@ -57,7 +57,7 @@ CREATE TABLE audit_rollup_hour (
     PRIMARY KEY (hour, tenant, model, status, error_type)
 );
 
--- sizes: the same of tokens; largest: tokens, time, id and cost of the largest calls.
+-- top: the most tokens of a call; sizes: the same of tokens as above; largest: tokens, time, id and cost of the largest calls.
 CREATE TABLE audit_rollup_week (
     week text COLLATE "C" NOT NULL,
     tenant text COLLATE "C" NOT NULL,
@@ -66,6 +66,7 @@ CREATE TABLE audit_rollup_week (
     calls bigint NOT NULL,
     tokens bigint NOT NULL,
     squares bigint NOT NULL,
+    top bigint NOT NULL,
     sizes text NOT NULL,
     largest text NOT NULL,
     PRIMARY KEY (week, tenant, user_id, model)

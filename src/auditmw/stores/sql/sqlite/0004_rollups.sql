@@ -57,7 +57,7 @@ CREATE TABLE audit_rollup_hour (
     PRIMARY KEY (hour, tenant, model, status, error_type)
 ) STRICT, WITHOUT ROWID;
 
--- sizes: the same of tokens; largest: tokens, time, id and cost of the largest calls.
+-- top: the most tokens of a call; sizes: the same of tokens as above; largest: tokens, time, id and cost of the largest calls.
 CREATE TABLE audit_rollup_week (
     week TEXT NOT NULL,
     tenant TEXT NOT NULL,
@@ -66,6 +66,7 @@ CREATE TABLE audit_rollup_week (
     calls INTEGER NOT NULL,
     tokens INTEGER NOT NULL,
     squares INTEGER NOT NULL,
+    top INTEGER NOT NULL,
     sizes TEXT NOT NULL,
     largest TEXT NOT NULL,
     PRIMARY KEY (week, tenant, user_id, model)
