@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
 import anyio
-import msgspec
 
 from auditmw import exits
 from auditmw.asking import ask, spent
