@@ -8,7 +8,7 @@ weeks that these lie in):
   tokens are spread over powers of ten) the call lies above the median. It works on small samples.
 
 A baseline of too few calls says nothing: the calls of the same model take its place, and where those are too few, the
-call is not judged. Of a week's calls of one user and model, the largest eight are looked at.
+call is not judged. Of a week's calls of one user and model, the largest four are looked at.
 """
 
 from __future__ import annotations
@@ -141,10 +141,13 @@ def _sizes(cells: Iterable[WeekCell], shared: Sequence[str]) -> dict[Group, _Siz
 
 def _baselines(sizes: dict[Group, _Sizes], names: Sequence[str], shared: Sequence[str]) -> dict[Group, Baseline]:
     """The baseline of every group that is large enough, from groups of finer names."""
+    groups: dict[Group, _Sizes] = defaultdict(_Sizes)
     places = [names.index(name) for name in shared]
-    groups: defaultdict[Group, _Sizes] = defaultdict(_Sizes)
-    for group, part in sizes.items():
-        groups[tuple([group[place] for place in places])].add(part.calls, part.tokens, part.squares, part.counts)
+    if places == list(range(len(names))):
+        groups = sizes
+    else:
+        for group, part in sizes.items():
+            groups[tuple([group[place] for place in places])].add(part.calls, part.tokens, part.squares, part.counts)
     return {group: _baseline(found, shared) for group, found in groups.items() if found.calls >= ENOUGH_CALLS}
 
 

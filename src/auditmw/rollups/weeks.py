@@ -12,9 +12,9 @@ from auditmw.rollups.calls import ReportedCall
 from auditmw.rollups.grouping import GroupRow
 
 WEEK_KEY: Final = ("week", "tenant", "user", "model")
-LARGEST: Final = 8
+LARGEST: Final = 4
 """How many calls of a cell are kept by their ids."""
-_TIDY_AT: Final = 8 * LARGEST
+_TIDY_AT: Final = 16 * LARGEST
 _MOST_SQUARED: Final = 1 << 24
 """More tokens than any model takes: their square is that of this many, so that no sum of squares overflows."""
 
