@@ -15,7 +15,7 @@ from auditmw.log.leaf import content_commitment
 from auditmw.log.tiles import TILE_WIDTH
 from auditmw.log.verify import Strays, TrailHead
 from auditmw.stores import path_of
-from auditmw.stores.columns import COLUMNS, places_of
+from auditmw.stores.columns import COLUMNS
 from auditmw.stores.evidence import MAX_STRAYS, Extent, retain_entry
 from auditmw.stores.growth import slice_hashes
 from auditmw.stores.migrate import pending
@@ -30,9 +30,13 @@ _PASSING: Final = {
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_NOMEM,
 }
-_BOOLEANS: Final = places_of("boolean")
-_AS_BOOLEAN: Final = {0: False, 1: True}
-_READ: Final = ", ".join("w.writer" if name == "writer" else f"e.{name}" for name in COLUMNS)
+_BOOLEAN: Final = "auditmw_boolean"
+_AS_BOOLEAN: Final = {b"0": False, b"1": True}
+sqlite3.register_converter(_BOOLEAN, lambda stored: _AS_BOOLEAN[stored] if stored in _AS_BOOLEAN else int(stored))
+_READ: Final = ", ".join(
+    "w.writer" if name == "writer" else f'e.{name} AS "{name} [{_BOOLEAN}]"' if kind == "boolean" else f"e.{name}"
+    for name, kind in COLUMNS.items()
+)
 _ROWS: Final = f"""
     SELECT e.leaf_index, e.salts, e.erased, {_READ}
     FROM audit_entries AS e LEFT JOIN audit_writers AS w ON w.id = e.writer_id
@@ -71,7 +75,9 @@ class SqliteEvidence:
         self._alone = not log.exists() or not log.stat().st_size
         uri = f"file:{quote(path)}?mode=ro{'&immutable=1' * self._alone}"
         with self._explained():
-            self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+            self._db = sqlite3.connect(
+                uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S, detect_types=sqlite3.PARSE_COLNAMES
+            )
         try:
             with self._explained():
                 self._check_schema()
@@ -108,7 +114,7 @@ class SqliteEvidence:
         return Chunk(
             first,
             until,
-            [_row(row) for row in self._all(_ROWS, first, until)],
+            [Row(row[0], row[1], row[2], row[3:]) for row in self._all(_ROWS, first, until)],
             [
                 batch
                 for batch in map(StoredBatch._make, self._all(_BATCHES, first, until))
@@ -200,10 +206,3 @@ class SqliteEvidence:
             if code in _PASSING:
                 raise StoreUnavailable(f"{self._path} cannot be read for now: {error}") from error
             raise TrailDamaged(f"{self._path} cannot be read as it was written: {error}") from error
-
-
-def _row(row: tuple[Any, ...]) -> Row:
-    values = list(row[3:])
-    for place in _BOOLEANS:
-        values[place] = _AS_BOOLEAN.get(values[place], values[place])
-    return Row(row[0], row[1], row[2], values)
