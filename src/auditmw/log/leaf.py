@@ -38,7 +38,9 @@ def _canonical_object(fields: tuple[str, ...]) -> type[msgspec.Struct]:
 
 def _values_of(fields: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
     places = [STORED_FIELDS.index(name) for name in sorted(fields)]
-    return itemgetter(*places) if len(places) > 1 else lambda values: tuple([values[place] for place in places])
+    if len(places) > 1:
+        return itemgetter(*places)
+    return (lambda values: (values[places[0]],)) if places else (lambda _: ())
 
 
 class FieldClass(NamedTuple):
@@ -147,15 +149,15 @@ def _commitments(values: Sequence[Any], salts: bytes, erased: int) -> dict[str, 
     found = {}
     for field_class in _BY_NAME:
         slot = salts[field_class.slot]
-        filled = _is_filled(field_class, values)
+        own = field_class.values_of(values)
+        filled = own != field_class.nothing
         if erased & field_class.bit:
             if filled:
                 raise EvidenceError(f"the class {field_class.name} is marked erased and has values")
             found[field_class.name] = slot.hex()
         elif filled:
-            found[field_class.name] = commit(
-                field_class.name, CLASS_VERSION, slot, class_bytes(field_class, values)
-            ).hex()
+            canonical = _encode(field_class.object(*own))
+            found[field_class.name] = commit(field_class.name, CLASS_VERSION, slot, canonical).hex()
         elif slot != _EMPTY_SLOT and field_class is CONTENT:
             found[field_class.name] = slot.hex()
         elif slot != _EMPTY_SLOT:
