@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Callable, Generator, Sequence
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Literal
 from weakref import ref
 
 import msgspec
@@ -23,12 +23,10 @@ from auditmw.call import Call
 from auditmw.diagnostics import report
 from auditmw.errors import AuditUnavailable, Blocked, CallBlocked, PipelineError
 from auditmw.layers import ONCE, Layer
+from auditmw.sizes import is_large_body, is_large_metadata
 from auditmw.stepping import in_context, in_thread, unhooked
 
 Form = Literal["sync", "async"]
-_encoder: Final = msgspec.json.Encoder()
-OFFLOAD_ABOVE: Final = 32 * 1024
-"""Bytes of a body above which layers that offload run in a worker thread."""
 
 
 class Pipeline:
@@ -179,7 +177,7 @@ class Run:
     def _is_large(self) -> bool:
         """Whether the request is so large that some layer should run in a worker thread; measured once."""
         if self._large is None:
-            self._large = self._offloads and rough_size(self.call.request) > OFFLOAD_ABOVE
+            self._large = self._offloads and is_large_body(self.call.request)
         return self._large
 
     async def second_halves_async(self, *, large: bool = False) -> None:
@@ -291,34 +289,12 @@ class Run:
         call, pipeline = self.call, self.pipeline
         if not pipeline.cleaners or not (call.metadata or call.error_message):
             return False
-        return pipeline.waits or is_long(call.metadata)
+        return pipeline.waits or is_large_metadata(call.metadata)
 
     def count(self, name: str, error: BaseException) -> None:
         """Count what a middleware did wrong on the entry, and say it in the log."""
         self.call.audit_errors += 1
         report("auditmw.middleware_failed", middleware=name, error=f"{type(error).__name__}: {error}")
-
-
-def is_long(metadata: Any) -> bool:
-    """Whether it holds so much text; told without walking all of it, for it may contain itself many times over."""
-    size, todo = 0, [metadata]
-    while todo and size <= OFFLOAD_ABOVE:
-        value = todo.pop()
-        size += len(value) if isinstance(value, str | bytes) else 1
-        if isinstance(value, dict):
-            todo.extend(value)
-            todo.extend(value.values())
-        elif isinstance(value, list | tuple):
-            todo.extend(value)
-    return size > OFFLOAD_ABOVE
-
-
-def rough_size(body: Any) -> int:
-    """About how many bytes a body has on the wire; 0 for what is no JSON."""
-    try:
-        return len(_encoder.encode(body))
-    except Exception:  # what a middleware or an SDK put there; it is only asked how large it is
-        return 0
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -18,8 +18,9 @@ from auditmw.detached import finish_on_loop
 from auditmw.endings import status_of
 from auditmw.entry import Status, Usage
 from auditmw.errors import PipelineError
-from auditmw.pipeline import OFFLOAD_ABOVE, Form, Pipeline, Run
+from auditmw.pipeline import Form, Pipeline, Run
 from auditmw.reading import FIRST_HTTP_ERROR, read_answer
+from auditmw.sizes import are_large
 from auditmw.stepping import in_thread
 
 MAX_ERROR_MESSAGE = 8000  # more than is stored, so that what is taken out of it is not cut in half
@@ -145,7 +146,7 @@ class Recorder:
         """The same for an async attempt; under cancellation the halves run shielded, for a bounded time."""
         if not self._claim(call):
             return
-        large = sum(map(len, call.chunks)) > OFFLOAD_ABOVE
+        large = are_large(call.chunks)
         try:
             if large:
                 await in_thread(partial(read_answer, call))
