@@ -17,8 +17,6 @@ from functools import partial
 from typing import Any, Literal
 from weakref import ref
 
-import msgspec
-
 from auditmw.call import Call
 from auditmw.diagnostics import report
 from auditmw.errors import AuditUnavailable, Blocked, CallBlocked, PipelineError
