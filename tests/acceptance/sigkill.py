@@ -12,22 +12,27 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import os
 import random
-import signal
-import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from contextlib import nullcontext
+from multiprocessing.connection import Connection
 from pathlib import Path
 
+import anthropic
 from postgres import Postgres
 
 from auditmw import AuditTrail
 from auditmw.testing import Pace, ReceivedRequest, StandInProvider
 
 CONCURRENT = 50
+FORKS = multiprocessing.get_context("forkserver")
+"""Its children have the imports done: a round takes as long as its calls."""
+FORKS.set_forkserver_preload(["anthropic", "auditmw.clients.anthropic", "auditmw.stores.sqlite", "asyncpg", "httpx2"])
 
 
 def main() -> int:
@@ -35,11 +40,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--db", help="a trail URL; default: a new SQLite database")
     parser.add_argument("--postgres", action="store_true", help="a PostgreSQL of its own")
-    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.child:
-        asyncio.run(application(*options.child))
-        return 0
     with tempfile.TemporaryDirectory() as folder, Postgres() if options.postgres else nullcontext() as server:
         url = server.url if server else options.db or f"sqlite:///{folder}/audit.db"
         counts = asyncio.run(run(url, Path(folder) / "journal", options.rounds))
@@ -78,20 +79,20 @@ async def run(url: str, journal: Path, rounds: int) -> Counter[str]:
 
 def kill_one(url: str, journal: Path, provider_url: str, number: int) -> set[str]:
     """Start a child, kill it at a random moment, and give the ids of the calls that had returned."""
-    command = [sys.executable, __file__, "--child", url, str(journal), provider_url]
-    environment = os.environ | {"AUDITMW_ROUND": str(number)}
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
-    assert child.stdout is not None
-    lines = [child.stdout.readline()]  # the first says that calls are being made
-    killer = random.Random(number).uniform(0.0, 0.4)
-    try:
-        os.set_blocking(child.stdout.fileno(), True)
-        subprocess.run(["sleep", str(killer)], check=True)
-    finally:
-        child.send_signal(signal.SIGKILL)
-        lines += child.stdout.readlines()
-        child.wait()
-    return {line.decode().strip() for line in lines[1:] if line.endswith(b"\n")}
+    heard, said = FORKS.Pipe(duplex=False)
+    child = FORKS.Process(target=application, args=(url, str(journal), provider_url, number, said))
+    child.start()
+    said.close()
+    with open(heard.fileno(), "rb", closefd=False) as pipe:
+        pipe.readline()  # it makes calls now
+        lines = [pipe.readline()] if number % 4 else []  # and one has returned, but in each fourth round
+        time.sleep(random.Random(number).uniform(0.0, 0.4))
+        child.kill()
+        lines += pipe.readlines()
+    child.join()
+    child.close()
+    heard.close()
+    return {line.decode().strip() for line in lines if line.endswith(b"\n")}
 
 
 def marker_of(request: ReceivedRequest) -> str:
@@ -99,19 +100,24 @@ def marker_of(request: ReceivedRequest) -> str:
     return str(json.loads(request.body)["metadata"]["user_id"])
 
 
-async def application(url: str, journal: str, provider_url: str) -> None:
-    """Make calls for ever, and print the id of each call that has returned."""
-    import anthropic
+def application(url: str, journal: str, provider_url: str, number: int, said: Connection) -> None:
+    """Make calls for ever, and say the id of each call that has returned."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    asyncio.run(calls(url, journal, provider_url, number, said.fileno()))
 
+
+async def calls(url: str, journal: str, provider_url: str, number: int, pipe: int) -> None:
+    """The calls of one child."""
     trail = AuditTrail(url, journal_dir=journal)
     client = trail.wrap(anthropic.AsyncAnthropic(api_key="test", base_url=provider_url, max_retries=0))
-    os.write(1, b"ready\n")
+    os.write(pipe, b"ready\n")
 
     async def caller(name: str) -> None:
-        number = 0
+        made = 0
         while True:
-            number += 1
-            mark = f"{os.environ['AUDITMW_ROUND']}-{name}-{number}"
+            made += 1
+            mark = f"{number}-{name}-{made}"
             body = {
                 "model": "claude-haiku-5-5",
                 "max_tokens": 20,
@@ -119,12 +125,12 @@ async def application(url: str, journal: str, provider_url: str) -> None:
                 "metadata": {"user_id": mark},
             }
             with trail.context(user_id=name, session_id=mark) as context:
-                if number % 3:
+                if made % 3:
                     await client.messages.create(**body)
                 else:
                     async for _ in await client.messages.create(**body, stream=True):
                         pass
-            os.write(1, context.request_ids[-1].encode() + b"\n")
+            os.write(pipe, context.request_ids[-1].encode() + b"\n")
 
     await asyncio.gather(*(caller(f"user-{n}") for n in range(CONCURRENT)))
 

@@ -27,6 +27,17 @@ def test_an_outage_of_postgres_costs_nothing_but_disk():
     assert "lost: 0   doubled: 0" in run("outage.py", "--seconds", "4")
 
 
+def test_many_processes_and_threads_leave_every_sequence_complete():
+    said = run("processes.py", "--processes", "8", "--threads", "4", "--calls", "25")
+    assert "by 8 writers" in said
+    assert "lost: 0   doubled: 0   incomplete sequences: 0" in said
+    assert "verification: sound" in said
+
+
+def test_memory_stays_flat_while_a_hundred_thousand_entries_wait():
+    assert "100,001 entries waiting, none dropped: True" in run("memory.py", "--entries", "100000")
+
+
 def test_a_commit_of_unknown_fate_lands_once():
     assert "lost: 0, doubled: 0" in run("commit_fate.py", "--rounds", "10")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import shutil
+import subprocess
+import sys
 import tempfile
 import warnings
-from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -18,10 +20,8 @@ import pytest
 from msgspec import structs
 
 from auditmw.entry import AuditEntry, to_us
-from auditmw.reports import anomalies, cost, errors
-from auditmw.reports.report import Question
 from auditmw.stores import store_for
-from auditmw.stores.protocol import Batch, Filter
+from auditmw.stores.protocol import Batch
 
 DAILY_COST_BY_USER = """
 SELECT user_id, DATE(timestamp) AS day, SUM(cost_usd) AS cost, COUNT(*) AS calls
@@ -57,7 +57,7 @@ def attempts(now):
     made = []
     for hours in range(29 * 24 - 1, 0, -1):
         for number in range(2):
-            moment = to_us(now - timedelta(hours=hours)) + number
+            moment = to_us(now - timedelta(hours=hours - 0.5)) + number  # half an hour away from every border
             usual = AuditEntry(
                 f"r{hours}-{number}",
                 moment,
@@ -91,7 +91,7 @@ def attempts(now):
                     )
                 made.append(entry)
     for number, hours in enumerate((3, 40, 100)):
-        at = to_us(now - timedelta(hours=hours)) + 500 + number
+        at = to_us(now - timedelta(hours=hours - 0.5)) + 500 + number
         made.append(
             AuditEntry(
                 f"huge-{number}",
@@ -124,16 +124,9 @@ def server():
 
 @pytest.fixture(scope="module")
 def trail(server):
-    """Now, the attempts as they are stored, and a function that asks SQL."""
-    now = datetime.now(UTC).replace(microsecond=0)
-    made = attempts(now)
-
-    async def ask(sql):
-        db = await asyncpg.connect(server)
-        try:
-            return [tuple(row) for row in await db.fetch(sql)]
-        finally:
-            await db.close()
+    """The URL of a trail with all of that, a retried call's attempts far apart in it."""
+    made = attempts(datetime.now(UTC).replace(microsecond=0))
+    made.sort(key=lambda entry: entry.attempt)
 
     async def fill():
         store = store_for(server)
@@ -142,18 +135,65 @@ def trail(server):
             part = made[start : start + 500]
             batch = [structs.replace(entry, writer="w", seq=start + n) for n, entry in enumerate(part, start=1)]
             await store.append(Batch("w", start + 1, batch))
-        stored = [entry async for entry in store.query(Filter())]
         await store.close()
-        return stored
 
-    stored = asyncio.run(fill())
-    return now, stored, lambda sql: asyncio.run(ask(sql))
-
-
-def question(now, days, by):
-    return Question(since=now - timedelta(days=days), until=now + timedelta(minutes=1), by=by)
+    asyncio.run(fill())
+    return server
 
 
-def within(entries, now, days):
-    since = to_us(now - timedelta(days=days))
-    return [entry for entry in entries if entry.timestamp_us >= since]
+def sql(url, statement):
+    """The rows of a statement, as an operator's client in UTC gives them."""
+
+    async def ask():
+        db = await asyncpg.connect(url, server_settings={"TimeZone": "UTC"})
+        try:
+            return [dict(row) for row in await db.fetch(statement)]
+        finally:
+            await db.close()
+
+    return asyncio.run(ask())
+
+
+def report(url, *arguments):
+    """The rows of `auditmw report`."""
+    command = [sys.executable, "-m", "auditmw", "report", *arguments, "--db", url, "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_daily_cost_by_user_agrees(trail):
+    asked = sql(trail, DAILY_COST_BY_USER)
+    told = report(trail, "cost", "--by", "user,day", "--since=-30d")
+    assert len(asked) > 100
+    assert {(row["user_id"], str(row["day"])): (row["calls"], row["cost"]) for row in asked} == {
+        (row["user_id"], row["day"]): (row["calls"], row["cost_usd"] and Decimal(row["cost_usd"])) for row in told
+    }
+
+
+def test_unusually_high_usage_agrees(trail):
+    asked = sql(trail, UNUSUAL_USAGE)
+    assert [row["request_id"] for row in asked] == ["huge-0", "huge-1", "huge-2"]
+    told = report(trail, "anomalies", "--since=-7d")
+    found = {row["request_id"] for row in told}
+    assert {row["request_id"] for row in asked} <= found
+    # the report counts what every attempt used: beside the three it finds calls that were tried again, and no other
+    assert all("." in request_id for request_id in found - {row["request_id"] for row in asked})
+
+
+def test_the_error_rate_by_model_agrees(trail):
+    asked = sql(trail, ERROR_RATE_BY_MODEL)
+    told = report(trail, "errors", "--by", "model", "--since=-24h")
+    assert sum(row["errors"] for row in asked) > 0
+    assert {row["model"]: (row["calls"], row["errors"], round(float(row["rate"]), 6)) for row in asked} == {
+        row["model"]: (row["calls_sent"], row["errors"], round(row["error_rate"], 6)) for row in told
+    }
+
+
+def test_a_call_that_was_tried_again_counts_once_with_the_cost_of_all_its_attempts(trail):
+    (counts,) = sql(
+        trail,
+        "SELECT (SELECT count(*) FROM llm_audit_log) AS calls, (SELECT count(*) FROM llm_audit_attempts) AS attempts, "
+        "(SELECT sum(cost_usd) FROM llm_audit_log) AS cost, (SELECT sum(cost_usd) FROM llm_audit_attempts) AS in_all",
+    )
+    assert counts["attempts"] > counts["calls"] * 1.3
+    assert counts["cost"] == counts["in_all"]
