@@ -24,7 +24,7 @@ def test_a_killed_application_loses_nothing_doubles_nothing_and_sends_nothing_un
 
 
 def test_an_outage_of_postgres_costs_nothing_but_disk():
-    assert "lost: 0   doubled: 0" in run("outage.py", "--seconds", "4")
+    assert "lost: 0   doubled: 0" in run("outage.py", "--seconds", "3")
 
 
 def test_many_processes_and_threads_leave_every_sequence_complete():

@@ -115,7 +115,7 @@ def test_a_connection_that_breaks_anywhere_lands_the_batch_once(proxy, database,
 
 def test_a_server_that_answers_late_holds_up_no_call(proxy, database, tmp_path):
     with AuditTrail(proxy.url(database), journal_dir=tmp_path) as trail:
-        proxy.delay = 0.02
+        proxy.delay = 0.005
         slowest, made = 0.0, []
         for _ in range(300):
             started = time.perf_counter()

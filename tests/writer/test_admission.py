@@ -124,7 +124,7 @@ def test_a_call_in_flight_holds_its_room_until_it_has_ended(make_trail, store):
         call.__enter__()
     admitted = trail.health().in_flight
     assert 0 < admitted < 40
-    for call in calls:
+    for call in reversed(calls):
         call.__exit__(None, None, None)
     assert trail.health().in_flight == 0
     assert trail.health().dropped == 40 - admitted
