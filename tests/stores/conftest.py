@@ -141,15 +141,22 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def postgres_template(postgres_server) -> AsyncIterator[str]:
-    """The name of a database that holds an empty trail, to be copied."""
+def postgres_template(postgres_server) -> Iterator[str]:
+    """The name of a database that holds an empty trail, to be copied.
+
+    Not async: an async fixture of the session would keep its loop, and later tests could start none of their own.
+    """
     name = f"auditmw_template_{os.getpid()}"
-    await run_sql(postgres_server, f"CREATE DATABASE {name}")
-    store = store_for(database_url(postgres_server, name))
+    asyncio.run(run_sql(postgres_server, f"CREATE DATABASE {name}"))
+    asyncio.run(make_trail(database_url(postgres_server, name)))
+    yield name
+    asyncio.run(run_sql(postgres_server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def make_trail(url: str) -> None:
+    store = store_for(url)
     await store.open()
     await store.close()
-    yield name
-    await run_sql(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
