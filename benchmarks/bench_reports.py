@@ -55,9 +55,26 @@ PRICES = {
     for name, (i, o) in MODELS.items()
 }
 NAMES = (
-    "request_id", "timestamp_us", "call_id", "attempt", "kind", "status", "error_type", "tenant", "user_id", "model", "latency_us",
-    "ttft_us", "input_tokens", "cache_read_tokens", "output_tokens", "cost_nano", "cost_status", "unit_prices", "sanitization_count",
-)  # fmt: skip
+    "request_id",
+    "timestamp_us",
+    "call_id",
+    "attempt",
+    "kind",
+    "status",
+    "error_type",
+    "tenant",
+    "user_id",
+    "model",
+    "latency_us",
+    "ttft_us",
+    "input_tokens",
+    "cache_read_tokens",
+    "output_tokens",
+    "cost_nano",
+    "cost_status",
+    "unit_prices",
+    "sanitization_count",
+)
 
 
 def rows(count: int, now_us: int, seed: int = 7) -> Iterator[tuple]:
