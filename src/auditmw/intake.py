@@ -57,9 +57,9 @@ class Intake:
         clock: Clock,
         start_writer: Callable[[], None],
     ) -> None:
-        self.health = Health(journal_dir=None if journal_dir is None else str(journal_dir))
         self.deferred: SimpleQueue[tuple[Call, Status]] = SimpleQueue()
         self._journal_dir = None if durability == "memory" else journal_dir
+        self.health = Health(journal_dir=None if self._journal_dir is None else str(journal_dir))
         self._durability = durability
         self._on_full = on_full
         self._on_failure = on_failure

@@ -61,6 +61,25 @@ def test_what_cannot_be_stored_in_time_stays_in_the_journal_with_a_count_in_the_
     assert list(directory.iterdir()) == []
 
 
+@pytest.mark.parametrize("durability", ["memory", "process", "disk", "store"])
+def test_in_every_durability_closing_stores_everything(make_trail, store, directory, durability):
+    trail = make_trail(durability=durability)
+    made = [record(trail) for _ in range(20)]
+    trail.close()
+    assert [e.request_id for e in asyncio.run(store.entries(kind="llm"))] == made
+    assert not directory.exists() or list(directory.iterdir()) == []
+
+
+def test_without_a_journal_closing_says_how_many_entries_are_lost(make_trail, store, capsys):
+    trail = make_trail(durability="memory")
+    store.on = False
+    record(trail)
+    trail.close(0.1)
+    said = capsys.readouterr().err
+    assert "event='auditmw.not_all_stored' entries=3" in said
+    assert "they are lost" in said
+
+
 def test_a_store_that_never_answers_holds_up_no_close(make_trail, store, directory):
     hanging = threading.Event()
 

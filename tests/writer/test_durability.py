@@ -14,7 +14,7 @@ import pytest
 
 from auditmw.journal import orphans
 
-from .conftest import eventually, record
+from .conftest import eventually, fill, record
 
 
 def after_power_loss(trail, directory, tmp_path):
@@ -140,6 +140,17 @@ def test_with_store_an_outage_holds_a_call_for_block_timeout_at_most(make_trail,
     store.on = True
     trail.sync.flush(10)
     assert len(asyncio.run(store.entries(kind="llm"))) == 1
+
+
+def test_with_store_a_full_disk_still_waits_until_the_entry_is_stored(make_trail, store, small_disk):
+    trail = make_trail(durability="store", journal_dir=small_disk / "journal")
+    record(trail)
+    fill(small_disk)
+    for _ in range(5):
+        request_id = record(trail, metadata={"x": "x" * 2000})
+        assert request_id in {e.request_id for e in asyncio.run(store.entries())}
+    assert trail.health().journal_failures > 0
+    trail.close()
 
 
 async def test_with_store_a_cancelled_task_still_gets_its_entry(make_trail, store):
