@@ -28,7 +28,7 @@ _POSTGRES: Final = Dialect(
     day="(e.timestamp AT TIME ZONE 'UTC')::date - date '1970-01-01'",
     during=f"e.timestamp >= {_MOMENT.format('?1')} AND e.timestamp < {_MOMENT.format('?2')}",
     join="string_agg({}, ',')",
-    values="SELECT json_array_elements_text(?2::text::json)",
+    one_of="= ANY (ARRAY(SELECT json_array_elements_text(?2::text::json)))",
     keys="json_array_elements(?1::text::json) AS k (value)",
     part="k.value ->> {}",
 )

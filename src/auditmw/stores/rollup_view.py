@@ -61,8 +61,8 @@ class Dialect(NamedTuple):
     """The condition that starts lie from ?1 on and before ?2."""
     join: str
     """The aggregate that joins texts by commas."""
-    values: str
-    """A query for the texts of the JSON array ?2."""
+    one_of: str
+    """The condition that what stands before it is one of the texts in the JSON array ?2."""
     keys: str
     """FROM what the keys, a JSON array ?1 of arrays of texts, are read."""
     part: str
@@ -127,7 +127,7 @@ class RollupView:
         call_ids = open_calls(attempts)
         if not call_ids:
             return []
-        one_of = f"IN ({self._dialect.values})"
+        one_of = self._dialect.one_of
         where = f"WHERE e.kind = 'llm' AND {self._dialect.leaf_index} < ?1"
         sql = (
             f"{self._select} {where} AND e.call_id {one_of} AND {FOLLOWING} UNION ALL "

@@ -21,7 +21,7 @@ _SQLITE: Final = Dialect(
     day="e.timestamp_us / 86400000000",
     during="e.timestamp_us >= ?1 AND e.timestamp_us < ?2",
     join="group_concat({}, ',')",
-    values="SELECT value FROM json_each(?2)",
+    one_of="IN (SELECT value FROM json_each(?2))",
     keys="json_each(?1) AS k",
     part="json_extract(k.value, '$[{}]')",
 )
