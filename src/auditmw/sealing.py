@@ -13,7 +13,6 @@ from auditmw.canonical import MAX_INT, canonical_text, made_safe, make_safe
 from auditmw.entry import SCHEMA_VERSION, AuditEntry, Cost, Usage
 
 MAX_ERROR_MESSAGE: Final = 1000
-NO_ID: Final = bytes(16)
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(AuditEntry)
 _NO_USAGE: Final = Usage()

@@ -6,7 +6,6 @@ import pytest
 
 from auditmw import AuditTrail
 from auditmw.journal import Journal, filesystem_of
-from auditmw.sealing import NO_ID
 
 
 def findings(result):
@@ -25,7 +24,7 @@ def test_a_sound_trail_has_no_problem(auditmw, db):
 def test_what_a_dead_process_left_is_told_and_left_alone(auditmw, db):
     directory = Path("trail.db.auditmw")
     journal = Journal(directory)
-    journal.append_intent(NO_ID, b"{}")
+    journal.append_intent(bytes(16), b"{}")
     journal.close()
     before = sorted((path.name, path.read_bytes()) for path in directory.iterdir())
     found = findings(auditmw("doctor", "--format", "json", db=db))
@@ -41,7 +40,7 @@ def test_a_live_writer_is_told(auditmw, db):
 
 def test_a_damaged_journal_is_told(auditmw, db):
     journal = Journal(Path("trail.db.auditmw"))
-    journal.append_sealed(1, NO_ID, b"{}")
+    journal.append_sealed(1, bytes(16), b"{}")
     journal.close()
     [segment] = Path("trail.db.auditmw").glob("*.journal")
     with segment.open("ab") as file:

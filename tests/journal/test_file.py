@@ -44,13 +44,6 @@ def test_what_was_appended_is_found_after_a_crash(journal, directory, crashed):
         assert orphan.torn == ()
 
 
-def test_a_cancelled_intent_leaves_nothing(journal, directory, crashed):
-    journal.append_intent(rid(1), b"intent")
-    journal.append_cancelled(rid(1))
-    assert journal.open_intents == 0
-    assert list(orphans(crashed(directory))) == []
-
-
 def test_numbers_must_rise(journal):
     journal.append_sealed(5, rid(1), b"")
     with pytest.raises(ValueError, match="seq 5 follows 5"):
@@ -165,8 +158,6 @@ def test_room_shrinks_with_what_is_appended_and_comes_back_with_what_is_acknowle
     empty = journal.room()
     journal.append_sealed(1, rid(1), bytes(1000))
     assert journal.room() == empty - 1000 - FRAME_BYTES
-    assert journal.would_fit(journal.room() - FRAME_BYTES)
-    assert not journal.would_fit(journal.room() - FRAME_BYTES, records=2)
     journal.acknowledge(1)
     assert journal.room() == empty
     journal.close()

@@ -70,14 +70,6 @@ class JournalMachine(RuleBasedStateMachine):
         self.sealed[seq] = (request_id, payload)
         self.note()
 
-    @precondition(lambda self: self.intents)
-    @rule(data=st.data())
-    def cancel(self, data):
-        request_id = data.draw(st.sampled_from(sorted(self.intents)))
-        self.journal.append_cancelled(request_id)
-        del self.intents[request_id]
-        self.note()
-
     @precondition(lambda self: self.sealed and not self.options["external"])
     @rule(data=st.data())
     def acknowledge(self, data):

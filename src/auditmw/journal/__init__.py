@@ -3,12 +3,11 @@
 from auditmw.journal.file import Journal
 from auditmw.journal.filesystem import filesystem_of, volatile_filesystem
 from auditmw.journal.follow import Follower
-from auditmw.journal.frame import CANCELLED, FRAME_BYTES, INTENT, SEALED, Record
+from auditmw.journal.frame import FRAME_BYTES, INTENT, SEALED, Record
 from auditmw.journal.recovery import Orphan, Torn, orphans
 from auditmw.journal.survey import Survey, survey
 
 __all__ = [
-    "CANCELLED",
     "FRAME_BYTES",
     "INTENT",
     "SEALED",

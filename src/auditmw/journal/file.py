@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from auditmw.errors import JournalError
 from auditmw.journal.chain import Chain
-from auditmw.journal.frame import CANCELLED, FRAME_BYTES, INTENT, SEALED, encode, seed_of
+from auditmw.journal.frame import INTENT, SEALED, encode, seed_of
 from auditmw.journal.segment import make_directory, sealed_records, segments_of
 from auditmw.journal.state import State, hold, read_state, state_path, write_state
 from auditmw.journal.sync import GroupSync
@@ -103,12 +103,8 @@ class Journal:
         """Bytes left below `max_bytes`; a record takes FRAME_BYTES more than its payload."""
         return max(0, self.max_bytes - self._chain.bytes_used)
 
-    def would_fit(self, payload_bytes: int, records: int = 1) -> bool:
-        """Whether so many records with so many payload bytes in all stay below `max_bytes`."""
-        return payload_bytes + records * FRAME_BYTES <= self.room()
-
     def append_intent(self, request_id: bytes, payload: bytes) -> int:
-        """Say that an attempt is about to be sent; open until it is sealed or cancelled."""
+        """Say that an attempt is about to be sent; open until it is sealed."""
         record = encode(self._seed, INTENT, 0, request_id, payload)
         with self._lock:
             self._append(record)
@@ -125,13 +121,6 @@ class Journal:
             if seq <= self._chain.last_seq:
                 raise ValueError(f"seq {seq} follows {self._chain.last_seq}: number and append under one lock")
             self._append_outcome(request_id, record, seq)
-            return self._chain.position
-
-    def append_cancelled(self, request_id: bytes) -> int:
-        """Close an intent that will have no entry: the attempt was not sent, or its loss is recorded elsewhere."""
-        record = encode(self._seed, CANCELLED, 0, request_id, b"")
-        with self._lock:
-            self._append_outcome(request_id, record)
             return self._chain.position
 
     def synced(self, position: int) -> Future[None]:
@@ -215,7 +204,7 @@ class Journal:
             self._chain.close()
             self._held.forget()
 
-    def _append_outcome(self, request_id: bytes, record: bytes, seq: int = 0) -> None:
+    def _append_outcome(self, request_id: bytes, record: bytes, seq: int) -> None:
         open_intents = self._chain.open_intents
         try:
             self._append(record, seq)

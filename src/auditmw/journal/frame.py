@@ -16,7 +16,7 @@ from zlib import crc32
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HEADER, INTENT, SEALED, CANCELLED = 1, 2, 3, 4
+HEADER, INTENT, SEALED = 1, 2, 3
 
 _MARK = b"\xa7\x4c"
 _FRAME = Struct("<2sIIBQ16s")

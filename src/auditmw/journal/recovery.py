@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from auditmw.errors import JournalError
-from auditmw.journal.frame import CANCELLED, HEADER, INTENT, SEALED, Damage, Record
+from auditmw.journal.frame import HEADER, INTENT, SEALED, Damage, Record
 from auditmw.journal.segment import parse_header, read_segment, sealed_records, segments_of
 from auditmw.journal.state import HeldFile, hold_if_free, read_state, state_path, writers
 
@@ -59,7 +59,7 @@ class Orphan:
                     self.pid, self.metadata, intents = header.pid, header.metadata, header.carried
                 elif item.kind == INTENT:
                     intents[item.request_id] = item.payload
-                elif item.kind in {SEALED, CANCELLED}:
+                elif item.kind == SEALED:
                     intents.pop(item.request_id, None)
         self.open_intents = tuple(Record(INTENT, 0, request_id, payload) for request_id, payload in intents.items())
         self.torn = tuple(torn)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from auditmw.errors import JournalError
-from auditmw.journal.frame import CANCELLED, HEADER, INTENT, SEALED, Damage
+from auditmw.journal.frame import HEADER, INTENT, SEALED, Damage
 from auditmw.journal.segment import parse_header, read_segment, segments_of
 from auditmw.journal.state import hold_if_free, read_state, state_path, writers
 
@@ -50,9 +50,9 @@ def _look(directory: Path, writer_id: bytes) -> Survey:
                     intents = set(parse_header(item).carried)
                 elif item.kind == INTENT:
                     intents.add(item.request_id)
-                elif item.kind in {SEALED, CANCELLED}:
+                elif item.kind == SEALED:
                     intents.discard(item.request_id)
-                    unsent += item.kind == SEALED and item.seq > state.acknowledged
+                    unsent += item.seq > state.acknowledged
         except FileNotFoundError:  # its owner has just removed it: all in it is stored
             continue
         except JournalError:
