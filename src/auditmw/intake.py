@@ -210,6 +210,7 @@ class Intake:
             self._put(self.permit(entry_of(call, now)), call)
         except Exception as error:  # a defect here must not reach the caller: it is a loss, counted and alarmed
             report("auditmw.entry_lost", error=repr(error), request_id=call.request_id)
+            call.position = None
             self._drop(now)
         finally:
             with self._lock:
