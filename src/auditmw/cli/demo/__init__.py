@@ -21,7 +21,7 @@ DEFAULT_DB: Final = "sqlite:///demo.db"
 SHOWN: Final = ("cost", "anomalies", "errors")
 """The reports that are shown."""
 
-EXAMPLES: Final = ("auditmw demo", "auditmw demo --db sqlite:////tmp/look.db")
+EXAMPLES: Final = ("auditmw demo", "auditmw demo --db sqlite:///look.db")
 
 
 def demo(db: DatabaseOption = None) -> None:
