@@ -42,7 +42,8 @@ def demo(db: DatabaseOption = None) -> None:
         say(f"Recording to {url}. The provider is a stand-in: no model is asked, nothing is billed.")
         anyio.run(Company(trail, provider).play, lambda scene: say(f"  {scene}"))
         _show(trail, started)
-    _say_what_next(url)
+    if url != "memory://":  # which is gone now
+        _say_what_next(url)
 
 
 def _show(trail: AuditTrail, started: datetime) -> None:
