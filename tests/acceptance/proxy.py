@@ -84,7 +84,8 @@ class Proxy:
             await asyncio.sleep(self.delay)
             fate = await asyncio.to_thread(self.decide, data)
             if fate is Fate.HOLD:
-                await asyncio.Event().wait()
+                await self._end.wait()  # an event of its own would be garbage together with this task
+                return
             if fate is Fate.CUT:
                 return
             if fate is Fate.CUT_AFTER:
