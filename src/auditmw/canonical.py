@@ -23,6 +23,7 @@ _sorted_encoder = msgspec.json.Encoder(order="sorted")
 _NOT_DIGITS: Final = bytes(byte for byte in range(256) if byte not in b"0123456789")
 _LONG_NUMBER: Final = re.compile(rb"(?:^|[:,\[])-?[0-9]{16}")
 """Perhaps an integer beyond 2^53-1; a text that looks like one only costs the slow way."""
+_SUSPICIOUS: Final = (b"null", b"\\u0000")
 _BEYOND_BASIC_PLANE: Final = tuple(bytes([lead]) for lead in range(0xF0, 0xF5))
 
 
@@ -44,11 +45,36 @@ def canonical_json(value: Any) -> bytes:
         _float_detector.decode(encoded)
     except Exception:  # a float, a lone surrogate, a huge integer, a foreign object: the slow way decides
         return canonical_text(make_safe(value)).encode()
-    # null may have been a NaN; keys beyond the basic plane sort by UTF-16, not by UTF-8
-    beyond = not encoded.isascii() and any(lead in encoded for lead in _BEYOND_BASIC_PLANE)
-    if beyond or b"null" in encoded or b"\\u0000" in encoded or _has_long_number(encoded):
-        return canonical_text(make_safe(value)).encode()
-    return encoded
+    suspicious = any(mark in encoded for mark in _SUSPICIOUS) or _has_long_number(encoded)
+    suspicious = suspicious or (not encoded.isascii() and any(lead in encoded for lead in _BEYOND_BASIC_PLANE))
+    # most often it is only what a text says, and then the bytes are right
+    return canonical_text(make_safe(value)).encode() if suspicious and _needs_care(value) else encoded
+
+
+def _needs_care(value: Any) -> bool:
+    """Whether msgspec may have written something else than RFC 8785 wants.
+
+    That is a NaN as null, a NUL, an integer beyond 2^53, or keys in the order of UTF-8 where that of UTF-16 differs.
+    """
+    todo = [value]
+    while todo:
+        item = todo.pop()
+        kind = type(item)
+        if kind is str:
+            if "\0" in item:
+                return True
+        elif kind is dict:
+            if not all(type(key) is str and key.isascii() and "\0" not in key for key in item):
+                return True
+            todo.extend(item.values())
+        elif kind is list or kind is tuple:
+            todo.extend(item)
+        elif kind is int:
+            if not -MAX_INT <= item <= MAX_INT:
+                return True
+        elif item is not None and kind is not bool:
+            return True
+    return False
 
 
 def _has_long_number(encoded: bytes) -> bool:

@@ -227,3 +227,25 @@ def test_a_value_that_doubles_at_every_level_is_cut(monkeypatch):
 
 def test_different_keys_that_are_made_safe_alike_keep_the_last():
     assert make_safe({"\x00": 1, "\ufffd": 2}) == {"\ufffd": 2}
+
+
+@pytest.mark.parametrize("text", ["if x is null", "[4111111111111111111", "the escape \\u0000", "\U0001f600 hello"])
+def test_a_text_that_only_looks_unsafe_takes_the_fast_way(text, monkeypatch):
+    value = [{"role": "user", "content": text, "stop": None}]
+    expected = rfc8785.dumps(value)
+    monkeypatch.setattr("auditmw.canonical.make_safe", None)
+    assert canonical_json(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"a": math.nan, "b": None}, b'{"a":"NaN","b":null}'),
+        (["a\0b"], '["a\ufffdb"]'.encode()),
+        ({"a\0": 1}, '{"a\ufffd":1}'.encode()),
+        ([2**60], b'["1152921504606846976"]'),
+        ({"\U0001f600": 1, "\ufb33": 2}, '{"\U0001f600":1,"\ufb33":2}'.encode()),
+    ],
+)
+def test_what_is_unsafe_still_takes_the_slow_way(value, expected):
+    assert canonical_json(value) == expected
