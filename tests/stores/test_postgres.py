@@ -67,7 +67,7 @@ async def login(db):
 async def test_the_entries_table_has_a_column_for_every_field(db):
     sql = "SELECT attname, attnotnull FROM pg_attribute WHERE attrelid = 'audit_entries'::regclass AND attnum > 0"
     columns = dict(await db.fetch(sql))
-    assert set(columns) == {*postgres._WRITTEN, "erased"}
+    assert set(columns) == {*postgres._WRITTEN, "erased", "restricted"}
     assert {name for name in REQUIRED if not columns[NAMES[name]]} == set()
     assert len(postgres._WRITTEN) == len(COLUMNS) + 1
 

@@ -45,7 +45,7 @@ async def test_the_entries_table_has_a_column_for_every_field_and_the_leaf_index
     await store.append(make_batch(count=2))
     columns = {name: bool(required) for _, name, _, required, _, _ in ask(path, "PRAGMA table_info(audit_entries)")}
     stored = {"writer_id" if name == "writer" else name for name in COLUMNS}
-    assert set(columns) == {*stored, "leaf_index", "salts", "erased"}
+    assert set(columns) == {*stored, "leaf_index", "salts", "erased", "restricted"}
     assert {name for name in REQUIRED if not columns[name]} == set()
     assert ask(path, "SELECT rowid, leaf_index FROM audit_entries") == [(0, 0), (1, 1)]
 

@@ -6,8 +6,7 @@ or a floor stood in the way of, is finished by the next one. Every step does no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 from uuid import uuid4
 
@@ -15,15 +14,14 @@ import msgspec
 
 from auditmw.entry import to_datetime, to_rfc3339
 from auditmw.log.findings import runs
-from auditmw.log.leaf import CLASSES, STORED_FIELDS, erase, present
+from auditmw.log.leaf import CLASSES, erase
 from auditmw.privacy.control import ControlLog
-from auditmw.privacy.holds import Hold, holds_of, is_held
 from auditmw.privacy.journals import erase_set_aside, is_set_aside, wait_for_journals
 from auditmw.privacy.person import Person, require_one_tenant
-from auditmw.privacy.policy import SETTING, policy_of
 from auditmw.privacy.receipt import Answer, Receipt
-from auditmw.privacy.retention import ClassRules, decide
-from auditmw.privacy.runs import Run, declared, total, without
+from auditmw.privacy.runs import declared, merged, portions, total, without
+from auditmw.privacy.standing import Standing
+from auditmw.stores.filters import Condition
 from auditmw.stores.privacy import DeclaredEntry, ErasedRow, KeptRow, PrivacyStore, alone
 
 PREFIX: Final = "erasure/"
@@ -33,9 +31,6 @@ _SCRUB: Final = "unscrubbed"
 _PAGE: Final = 2000
 _MOST_RUNS: Final = 2000
 _MOST_PASSES: Final = 10
-_KIND: Final = STORED_FIELDS.index("kind")
-_STORED_AT: Final = STORED_FIELDS.index("stored_at_us")
-_METADATA: Final = next(c.bit for c in CLASSES if c.name == "metadata")
 
 
 class Request(msgspec.Struct, kw_only=True):
@@ -44,6 +39,8 @@ class Request(msgspec.Struct, kw_only=True):
     id: str
     person: Person
     requested_at_us: int
+    searched: bool = False
+    """Whether all that there was of the person then is gone or bears this id: what they do later is no part of it."""
     set_aside: int = 0
     answer: Answer | None = None
 
@@ -80,7 +77,7 @@ class Erasure:
             self._log.recover()
             request = self._request(person)
             if request is None:
-                return self._receipt(Request(id="", person=person, requested_at_us=self._now_us()), "not_found", [])
+                return self._receipt(Request(id="", person=person, requested_at_us=self._now_us()), "not_found", [], 0)
             return self._carry_out(request)
 
     def resume(self) -> list[Receipt]:
@@ -94,6 +91,7 @@ class Erasure:
         for data in self._store.settings(PREFIX).values():
             request = msgspec.convert(data, Request)
             if request.person == person:
+                request.searched = False
                 return request
         size = self._store.head()[1]
         known = self._store.rows(person.conditions(), 0, size, 1) or is_set_aside(self._log.journal_dir, person)
@@ -108,26 +106,26 @@ class Erasure:
         before = self._declarations(request)
         answer: Answer = "erased"
         for number in range(_MOST_PASSES):
-            found, held, floors = self._pass(request)
+            found = self._pass(request)
             if number == 0:
                 self._step("set aside")
                 request.set_aside += erase_set_aside(self._log.journal_dir, request.person)
                 self._save(request)
-            if not found:
+            if not found.erased:
+                request.searched = not kept and not found.shared
                 break
         else:
             kept.append("new entries came as fast as old ones went")
         if request.person.user_id is not None:
             self._step("rollups")
             self._log.forget_user(request.person.user_id, request.person.tenant)
-        kept += [f"the floor [{rule}] keeps it" for rule in sorted(floors)]
-        kept += [f"a legal hold keeps {held} entries"] if held else []
+        kept += found.reasons()
         if self._declarations(request) != before or self._store.settings(_SCRUB):
             self._step("scrub")
             kept += self._scrub()
         if kept:
-            answer = "deferred" if held else "partly"
-        return self._finish(request, answer, kept)
+            answer = "deferred" if found.held else "partly"
+        return self._finish(request, answer, kept, found.kept)
 
     def _wait(self, person: Person) -> list[str]:
         self._step("journals")
@@ -135,37 +133,53 @@ class Erasure:
         self._log.recover()
         return [f"the journals of {remaining} running processes still hold entries"] if remaining else []
 
-    def _pass(self, request: Request) -> tuple[int, int, set[str]]:
-        """Erase what may go now; returns how many entries lost something, how many are held, and the floors met."""
-        policy = policy_of(self._store.settings(SETTING))
-        rules: Mapping[str, ClassRules] = {} if policy is None else policy.rules()
-        holds, today = holds_of(self._store), to_datetime(self._now_us()).date()
-        found = held = first = 0
-        floors: set[str] = set()
-        size = self._store.head()[1]
-        while rows := self._store.rows(request.person.conditions(), first, size, _PAGE):
-            first = rows[-1].leaf_index + 1
-            going, kept = _sort(rows, rules, holds, today, floors)
-            held += kept
+    def _pass(self, request: Request) -> Standing:
+        """Erase what may go now, and restrict what may not."""
+        found = Standing.of(self._store, to_datetime(self._now_us()).date())
+        for rows in self._entries(request):
+            going, kept = found.sort(rows)
+            found.shared |= any(row.restricted not in {None, request.id} for row in kept)
+            self._restrict([row for row in kept if row.restricted is None], request.id)
             for classes, group in going.items():
-                found += len(group)
                 self._erase(request, classes, group)
-        return found, held, floors
+            kept_at = {row.leaf_index for row in kept}
+            self._restrict(
+                [row for row in rows if row.restricted == request.id and row.leaf_index not in kept_at], None
+            )
+        return found
+
+    def _entries(self, request: Request) -> Iterator[list[KeptRow]]:
+        """The entries that the request is about, page by page: those that bear its id, and all others of the person.
+
+        Those come first, as an entry that has lost its person is found by nothing else.
+        """
+        size = self._store.head()[1]
+        marked = Condition("restricted", "=", request.id)
+        for wanted in [[marked], *([] if request.searched else [request.person.conditions()])]:
+            first = 0
+            while rows := self._store.rows(wanted, first, size, _PAGE):
+                first = rows[-1].leaf_index + 1
+                yield [row for row in rows if wanted == [marked] or row.restricted != request.id]
+
+    def _restrict(self, rows: list[KeptRow], erasure: str | None) -> None:
+        if rows:
+            self._step("restrict")
+            self._store.restrict(rows, erasure)
 
     def _erase(self, request: Request, classes: int, rows: list[KeptRow]) -> None:
         names = [c.name for c in CLASSES if c.bit & classes]
         said = self._declarations(request)
         leaves = list(runs(row.leaf_index for row in rows))
         open_runs = sorted({run for name in names for run in without(leaves, declared(said, name))})
-        for some in _portions(_merged(open_runs), _MOST_RUNS):
+        for some in portions(merged(open_runs), _MOST_RUNS):
             self._step("declare")
             self._log.declare("erase", erasure=request.id, classes=names, leaves=[list(run) for run in some])
         self._step("erase")
         self._store.set_setting(_SCRUB, True)
         self._store.erase([ErasedRow(row, *erase(row.values, row.salts, row.erased, classes)) for row in rows], classes)
 
-    def _finish(self, request: Request, answer: Answer, kept: list[str]) -> Receipt:
-        receipt = self._receipt(request, answer, kept)
+    def _finish(self, request: Request, answer: Answer, kept: list[str], restricted: int) -> Receipt:
+        receipt = self._receipt(request, answer, kept, restricted)
         if request.answer != answer:
             self._step("answer")
             self._log.declare(
@@ -174,10 +188,11 @@ class Erasure:
                 answer=answer,
                 entries=receipt.classes,
                 kept=kept,
+                restricted=restricted,
                 set_aside=request.set_aside,
             )
             request.answer = answer
-            self._save(request)
+        self._save(request)
         if answer == "erased":
             self._step("forget")
             self._store.set_setting(_SCRUB, True)
@@ -202,7 +217,7 @@ class Erasure:
     def _declarations(self, request: Request) -> list[DeclaredEntry]:
         return [one for one in self._store.controls("erase") if one.metadata.get("erasure") == request.id]
 
-    def _receipt(self, request: Request, answer: Answer, kept: list[str]) -> Receipt:
+    def _receipt(self, request: Request, answer: Answer, kept: list[str], restricted: int) -> Receipt:
         said = self._declarations(request)
         counts = {c.name: total(declared(said, c.name)) for c in CLASSES}
         return Receipt(
@@ -215,52 +230,13 @@ class Erasure:
             declared_by=[one.leaf_index for one in said],
             set_aside=request.set_aside,
             kept=kept,
+            restricted=restricted,
             left_behind=[*self._store.left_behind(), "journals on other hosts, until their processes have sent them"],
             exports=[_export(data) for data in self._store.settings(EXPORTS).values()],
         )
 
     def _now_us(self) -> int:
         return self._log.clock.now_us()
-
-
-def _sort(
-    rows: Iterable[KeptRow], rules: Mapping[str, ClassRules], holds: list[Hold], today: date, floors: set[str]
-) -> tuple[dict[int, list[KeptRow]], int]:
-    """The entries by the classes that they lose, and how many are held; floors that keep something are added."""
-    going: dict[int, list[KeptRow]] = {}
-    held = 0
-    for row in rows:
-        if is_held(holds, row):
-            held += 1
-            continue
-        classes = present(row.values, row.salts, row.erased)
-        if row.values[_KIND] == "control":  # what the log says of itself is no one's
-            classes &= ~_METADATA
-        stored = to_datetime(row.values[_STORED_AT]).date()
-        for c in CLASSES:
-            decision = decide(rules.get(c.name, ClassRules()), stored, today, erasure=True)
-            if classes & c.bit and not decision.removed:
-                classes &= ~c.bit
-                floors.add(str(decision.rule))
-        if classes:
-            going.setdefault(classes, []).append(row)
-    return going, held
-
-
-def _merged(found: list[Run]) -> list[Run]:
-    """Runs in order, with those that overlap or touch as one."""
-    merged: list[Run] = []
-    for first, last in found:
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
-        else:
-            merged.append((first, last))
-    return merged
-
-
-def _portions(found: list[Run], size: int) -> Iterator[list[Run]]:
-    for start in range(0, len(found), size):
-        yield found[start : start + size]
 
 
 def _export(data: Any) -> str:

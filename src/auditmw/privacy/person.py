@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from auditmw.entry import AuditEntry
 from auditmw.errors import ConfigurationError
@@ -11,7 +10,7 @@ from auditmw.log.leaf import STORED_FIELDS
 from auditmw.stores.filters import Condition
 from auditmw.stores.privacy import PrivacyStore
 
-_PLACE: Final = {name: STORED_FIELDS.index(name) for name in ("user_id", "subject", "tenant")}
+_TENANT: Final = STORED_FIELDS.index("tenant")
 _PAGE: Final = 1000
 
 
@@ -33,10 +32,6 @@ class Person(NamedTuple):
         """What holds for the entries of this person."""
         return [Condition(name, "=", value) for name, value in self._asdict().items() if value is not None]
 
-    def is_in(self, values: Sequence[Any]) -> bool:
-        """Whether stored values are those of an entry of this person."""
-        return all(value is None or values[_PLACE[name]] == value for name, value in self._asdict().items())
-
     def made(self, entry: AuditEntry) -> bool:
         """Whether an entry is of this person."""
         return all(value is None or getattr(entry, name) == value for name, value in self._asdict().items())
@@ -53,7 +48,7 @@ def require_one_tenant(store: PrivacyStore, person: Person) -> None:
     tenants: set[str | None] = set()
     first, size = 0, store.head()[1]
     while rows := store.rows(person.conditions(), first, size, _PAGE):
-        tenants |= {row.values[_PLACE["tenant"]] for row in rows}
+        tenants |= {row.values[_TENANT] for row in rows}
         if len(tenants - {None}) > 1:
             raise ConfigurationError("this id occurs in several tenants: say which one is meant with --tenant")
         first = rows[-1].leaf_index + 1

@@ -19,7 +19,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """One erasure as it stands. Times are RFC 3339.
 
     `classes` counts the entries that lost each field class, `declared_by` are the leaf indexes of the entries that say
-    so. `kept` says what is still there and why, `left_behind` where copies may lie that no command can reach, and
+    so. `kept` says what is still there and why, `restricted` in how many entries: they show to nobody who does not ask
+    for them by name, and then on record. `left_behind` says where copies may lie that no command can reach, and
     `exports` what was handed out before.
     """
 
@@ -32,6 +33,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     declared_by: list[int]
     set_aside: int
     kept: list[str]
+    restricted: int
     left_behind: list[str]
     exports: list[str]
 

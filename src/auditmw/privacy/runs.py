@@ -27,6 +27,23 @@ def without(runs: Iterable[Run], taken: Iterable[Run]) -> Iterator[Run]:
             yield at, last
 
 
+def merged(found: Iterable[Run]) -> list[Run]:
+    """Runs in order, with those that overlap or touch as one."""
+    whole: list[Run] = []
+    for first, last in sorted(found):
+        if whole and first <= whole[-1][1] + 1:
+            whole[-1] = (whole[-1][0], max(last, whole[-1][1]))
+        else:
+            whole.append((first, last))
+    return whole
+
+
+def portions(found: Sequence[Run], size: int) -> Iterator[Sequence[Run]]:
+    """Runs by so many, as one entry may name."""
+    for start in range(0, len(found), size):
+        yield found[start : start + size]
+
+
 def declared(entries: Sequence[DeclaredEntry], field_class: str) -> list[Run]:
     """The leaves whose values of a class these entries have declared gone."""
     found: list[Run] = []

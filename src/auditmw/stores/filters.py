@@ -48,8 +48,15 @@ def conditions(wanted: Filter) -> list[Condition]:
     return found
 
 
+def restriction(wanted: Filter) -> str:
+    """The SQL condition that leaves restricted entries out, or everything else."""
+    return f"e.restricted IS {'NOT NULL' if wanted.restricted else 'NULL'}"
+
+
 def matcher(wanted: Filter) -> Callable[[AuditEntry], bool]:
-    """A function that says whether an entry is wanted."""
+    """A function that says whether an entry is wanted, where nothing is erased and so nothing restricted."""
+    if wanted.restricted:
+        return lambda _: False
     checks = [(c.field, _OPERATORS[c.operator], c.value) for c in conditions(wanted)]
     if wanted.after is not None:
         checks.append(("leaf_index", operator.gt, wanted.after))

@@ -20,7 +20,7 @@ from auditmw.entry import AuditEntry, to_datetime, to_us
 from auditmw.errors import AuditError, KeyMismatch, PoisonEntry, StoreError
 from auditmw.log.merkle import Frontier
 from auditmw.stores.columns import COLUMNS, WRITER, Leaf, make_leaves, places_of, to_entry
-from auditmw.stores.filters import conditions
+from auditmw.stores.filters import conditions, restriction
 from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, tile_start
 from auditmw.stores.postgres_connection import WRITE_SECONDS, PostgresUrl, explained, hang_up
 from auditmw.stores.postgres_heads import PostgresHeads
@@ -247,6 +247,7 @@ async def _copy(db: asyncpg.Connection, records: list[list[Any]], known: int) ->
 def _where(wanted: Filter) -> tuple[str, list[Any]]:
     fields = conditions(wanted)
     clauses = [f"e.{NAMES[c.field]} {c.operator} ${number}" for number, c in enumerate(fields, start=1)]
+    clauses.append(restriction(wanted))
     values = [to_datetime(c.value) if COLUMNS[c.field] == "time" else c.value for c in fields]
     for clause, leaf_index in ((AFTER, wanted.after), (BEFORE, wanted.before)):
         if leaf_index is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
+from datetime import datetime
 from typing import Any, Final, Self
 
 import asyncpg
@@ -28,7 +29,7 @@ _WRITER: Final = STORED_FIELDS.index("writer")
 _SEQ: Final = STORED_FIELDS.index("seq")
 _FROM_BATCH: Final = "b.first_leaf >= coalesce((SELECT max(first_leaf) FROM audit_batches WHERE first_leaf <= $1), $1)"
 _ROWS: Final = f"""
-    SELECT {LEAF_INDEX}, e.salts, e.erased, {VALUES} {ENTRIES}
+    SELECT {LEAF_INDEX}, e.salts, e.erased, e.restricted, {VALUES} {ENTRIES}
     WHERE {_FROM_BATCH} AND b.first_leaf < $2 AND {LEAF_INDEX} >= $1 AND {LEAF_INDEX} < $2
 """
 _FIRST: Final = f"SELECT {LEAF_INDEX} {ENTRIES} ORDER BY b.first_leaf, e.seq LIMIT 1"
@@ -42,6 +43,10 @@ _UNUSED_KEYS: Final = """
 _CONTENT: Final = """
     SELECT c.leaf_index, c.key_id, c.sealed, k.wrapped_by, k.wrapped
     FROM audit_content AS c LEFT JOIN audit_data_keys AS k ON k.key_id = c.key_id WHERE c.leaf_index = $1
+"""
+_UPDATE: Final = """
+    UPDATE audit_entries AS e SET {changes} FROM audit_writers AS w
+    WHERE w.id = e.writer_id AND e.stored_at = $1 AND w.writer = $2 AND e.seq = $3
 """
 _DELETE: Final = """
     WITH gone AS (
@@ -96,11 +101,13 @@ class PostgresPrivacy:
 
     def rows(self, wanted: Sequence[Condition], first: int, until: int, limit: int) -> list[KeptRow]:
         """The entries that fit, in leaf order."""
-        clauses = "".join(f" AND e.{NAMES[c.field]} {c.operator} ${number}" for number, c in enumerate(wanted, 4))
-        values = [to_datetime(c.value) if COLUMNS[c.field] == "time" else c.value for c in wanted]
+        clauses = "".join(
+            f" AND e.{NAMES.get(c.field, c.field)} {c.operator} ${number}" for number, c in enumerate(wanted, 4)
+        )
+        values = [to_datetime(c.value) if COLUMNS.get(c.field) == "time" else c.value for c in wanted]
         sql = f"{_ROWS}{clauses} ORDER BY b.first_leaf, e.seq LIMIT $3"
         rows = self._all(sql, first, until, limit, *values)
-        return [KeptRow(index, salts, erased, values) for index, salts, erased, *values in rows]
+        return [KeptRow(index, salts, erased, values, restricted) for index, salts, erased, restricted, *values in rows]
 
     def find(self, request_id: str) -> int | None:
         """The leaf index of an entry."""
@@ -142,16 +149,15 @@ class PostgresPrivacy:
         """Remove the values of classes."""
         self._run(self._erase(rows, classes))
 
+    def restrict(self, rows: Sequence[KeptRow], erasure: str | None) -> None:
+        """Mark entries as restricted, or as what they were."""
+        sql = _UPDATE.format(changes="restricted = $4")
+        self._run(self._db.executemany(sql, [(*_place(row), erasure) for row in rows]))
+
     async def _erase(self, rows: Sequence[ErasedRow], classes: int) -> None:
         assignments = "".join(f", {name} = NULL" for name in columns_of(classes))
-        sql = f"""
-            UPDATE audit_entries AS e SET salts = $4, erased = $5{assignments} FROM audit_writers AS w
-            WHERE w.id = e.writer_id AND e.stored_at = $1 AND w.writer = $2 AND e.seq = $3
-        """  # noqa: S608  (constants)
-        places = [
-            (to_datetime(row.values[_STORED_AT]), row.values[_WRITER], row.values[_SEQ], salts, erased)
-            for row, salts, erased in rows
-        ]
+        sql = _UPDATE.format(changes=f"salts = $4, erased = $5{assignments}")
+        places = [(*_place(row), salts, erased) for row, salts, erased in rows]
         async with self._db.transaction():
             await self._db.executemany(sql, places)
             if classes & CONTENT.bit:
@@ -284,6 +290,10 @@ class PostgresPrivacy:
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         with explained(self._url):
             return self._runner.run(work)
+
+
+def _place(row: KeptRow) -> tuple[datetime, str, int]:
+    return to_datetime(row.values[_STORED_AT]), row.values[_WRITER], row.values[_SEQ]
 
 
 async def _open(url: PostgresUrl) -> Any:

@@ -28,12 +28,16 @@ _STORES: Final[dict[str, tuple[str, str]]] = {
 
 
 class KeptRow(NamedTuple):
-    """An entry as it lies in the store: `values` in the order of `STORED_FIELDS`."""
+    """An entry as it lies in the store: `values` in the order of `STORED_FIELDS`.
+
+    `restricted` names the erasure that wants it gone while something keeps it.
+    """
 
     leaf_index: int
     salts: bytes
     erased: int
     values: Sequence[Any]
+    restricted: str | None = None
 
 
 class ErasedRow(NamedTuple):
@@ -70,7 +74,10 @@ class PrivacyStore(Protocol):
         """The trail's origin, its size, and when its last entry was stored (microseconds)."""
 
     def rows(self, wanted: Sequence[Condition], first: int, until: int, limit: int) -> list[KeptRow]:
-        """The first so many entries with a leaf index from `first` to before `until` for which all conditions hold."""
+        """The first so many entries with a leaf index from `first` to before `until` for which all conditions hold.
+
+        Restricted ones are among them, and `restricted` may be a condition.
+        """
 
     def find(self, request_id: str) -> int | None:
         """The leaf index of an entry."""
@@ -92,6 +99,9 @@ class PrivacyStore(Protocol):
 
     def erase(self, rows: Sequence[ErasedRow], classes: int) -> None:
         """Remove the values of these classes (bits), content and its keys among them, in one transaction."""
+
+    def restrict(self, rows: Sequence[KeptRow], erasure: str | None) -> None:
+        """Show these entries only to who asks for them by name, on behalf of this erasure; None: to everybody."""
 
     def delete_before(self, leaf: int, limit: int) -> int:
         """Remove whole entries before a leaf, at most about so many at once; returns how many, 0 when none is left."""

@@ -29,7 +29,8 @@ class Batch(msgspec.Struct, frozen=True):
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which entries a query gives: all conditions that are not None hold. Times are microseconds, `until` is exclusive.
 
-    `kind` None leaves control entries out. Entries come in the order in which they were stored, or the other way round;
+    `kind` None leaves control entries out; `restricted` gives those alone that an erasure wants gone and that something
+    keeps, which are left out otherwise. Entries come in the order in which they were stored, or the other way round;
     `after` and `before` are leaf indexes, both exclusive.
     """
 
@@ -50,6 +51,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     before: int | None = None
     limit: int | None = None
     newest_first: bool = False
+    restricted: bool = False
 
 
 class Store(Protocol):

@@ -22,7 +22,9 @@ _SIMPLE: Final = "e.status = 'success' AND e.attempt = 0"
 _TOKENS: Final = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 _NO_TOKENS: Final = " AND ".join(f"e.{kind}_tokens IS NULL" for kind in _TOKENS)
 _ALL_TOKENS: Final = " + ".join(f"coalesce(e.{kind}_tokens, 0)" for kind in _TOKENS)
-_GROUP: Final = "e.tenant, e.user_id, e.model, CASE WHEN e.cost_nano <> 0 THEN e.unit_prices END"
+_USER: Final = "CASE WHEN e.restricted IS NULL THEN e.user_id END"
+"""Of whom a restricted entry is shows to nobody: it counts as one of nobody."""
+_GROUP: Final = f"e.tenant, {_USER}, e.model, CASE WHEN e.cost_nano <> 0 THEN e.unit_prices END"
 _SUM_OF: Final = {
     "calls": "count(*)",
     "priced_nano": "sum(coalesce(e.cost_nano, 0))",
@@ -37,7 +39,7 @@ _SUM_OF: Final = {
 }
 _SUMS: Final = f"{_GROUP}, {', '.join(f'CAST({_SUM_OF[name]} AS bigint)' for name in SIMPLE_SUMS)}"
 _CALL: Final = ", ".join(
-    f"CASE WHEN {_NO_TOKENS} THEN NULL ELSE {_ALL_TOKENS} END" if name == "tokens" else f"e.{name}"
+    {"tokens": f"CASE WHEN {_NO_TOKENS} THEN NULL ELSE {_ALL_TOKENS} END", "user_id": _USER}.get(name, f"e.{name}")
     for name in SIMPLE_CALL[1:]
 )
 _DAY_OF_HOUR: Final = "substr(hour, 1, 10)"
@@ -83,7 +85,8 @@ class RollupView:
     def __init__(self, fetch: Fetch, dialect: Dialect) -> None:
         self._fetch = fetch
         self._dialect = dialect
-        shown = [dialect.time if name == "timestamp_us" else f"e.{name}" for name in ATTEMPT_FIELDS]
+        special = {"timestamp_us": dialect.time, "user_id": _USER}
+        shown = [special.get(name, f"e.{name}") for name in ATTEMPT_FIELDS]
         self._select = f"SELECT {', '.join(shown)} FROM {dialect.entries}"
 
     async def extent(self) -> Extent:
@@ -113,10 +116,10 @@ class RollupView:
         """The attempts that started then, and the other attempts of their calls whenever they did, of leaves below."""
         where = f"e.kind = 'llm' AND {self._dialect.during} AND {self._dialect.leaf_index} < ?3"
         values: list[Any] = [since_us, until_us, below]
-        for column, value in (("user_id", user_id), ("tenant", tenant)):
+        for column, value in ((_USER, user_id), ("e.tenant", tenant)):
             if value is not None:
                 values.append(value)
-                where = f"{where} AND e.{column} = ?{len(values)}"
+                where = f"{where} AND {column} = ?{len(values)}"
         found = [Attempt(*row) for row in await self._fetch(f"{self._select} WHERE {where}", *values)]
         known = {attempt.request_id for attempt in found}
         others = await self.others(found, below)

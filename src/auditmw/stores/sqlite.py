@@ -18,7 +18,7 @@ from auditmw.errors import ConfigurationError, KeyMismatch, SchemaMismatch, Stor
 from auditmw.log.merkle import Frontier
 from auditmw.stores import path_of
 from auditmw.stores.columns import COLUMNS, WRITER, Leaf, make_leaves, places_of, to_entry
-from auditmw.stores.filters import Condition, conditions
+from auditmw.stores.filters import Condition, conditions, restriction
 from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, stored_at, tile_start
 from auditmw.stores.migrate import pending
 from auditmw.stores.protocol import Batch, Filter
@@ -139,6 +139,7 @@ class SqliteStore:
             first = first if wanted.after is None else max(first, wanted.after + 1)
             last = last if wanted.before is None else min(last, wanted.before - 1)
             clauses, values = _where(conditions(wanted))
+            clauses += f" AND {restriction(wanted)}"
             sql = f"{_SELECT} WHERE e.leaf_index BETWEEN ? AND ?{clauses} ORDER BY e.leaf_index"
             sql += f"{' DESC' if wanted.newest_first else ''} LIMIT ?"
             left = wanted.limit

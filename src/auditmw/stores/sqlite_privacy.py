@@ -27,7 +27,7 @@ from auditmw.stores.sqlite_connection import BUSY_TIMEOUT_MS, explained
 _BOOLEANS: Final = places_of("boolean")
 _READ: Final = ", ".join("w.writer" if name == "writer" else f"e.{name}" for name in COLUMNS)
 _ROWS: Final = f"""
-    SELECT e.leaf_index, e.salts, e.erased, {_READ}
+    SELECT e.leaf_index, e.salts, e.erased, e.restricted, {_READ}
     FROM audit_entries AS e LEFT JOIN audit_writers AS w ON w.id = e.writer_id
     WHERE e.leaf_index >= ? AND e.leaf_index < ?
 """  # noqa: S608  (constants)
@@ -76,7 +76,7 @@ class SqlitePrivacy:
 
     def rows(self, wanted: Sequence[Condition], first: int, until: int, limit: int) -> list[KeptRow]:
         """The entries that fit, in leaf order."""
-        clauses = "".join(f" AND +e.{c.field} {c.operator} ?" for c in wanted)
+        clauses = "".join(f" AND {'' if c.field == 'restricted' else '+'}e.{c.field} {c.operator} ?" for c in wanted)
         sql = f"{_ROWS}{clauses} ORDER BY e.leaf_index LIMIT ?"
         return [_row(row) for row in self._all(sql, first, until, *[c.value for c in wanted], limit)]
 
@@ -137,6 +137,12 @@ class SqlitePrivacy:
                     "DELETE FROM audit_content WHERE leaf_index = ?", [(row.leaf_index,) for row, _, _ in rows]
                 )
                 db.execute(_UNUSED_KEYS)
+
+    def restrict(self, rows: Sequence[KeptRow], erasure: str | None) -> None:
+        """Mark entries as restricted, or as what they were."""
+        sql = "UPDATE audit_entries SET restricted = ? WHERE leaf_index = ?"
+        with self._transaction() as db:
+            db.executemany(sql, [(erasure, row.leaf_index) for row in rows])
 
     def delete_before(self, leaf: int, limit: int) -> int:
         """Remove whole entries from the beginning."""
@@ -235,8 +241,8 @@ class SqlitePrivacy:
 
 
 def _row(row: tuple[Any, ...]) -> KeptRow:
-    values = list(row[3:])
+    leaf_index, salts, erased, restricted, *values = row
     for place in _BOOLEANS:
         if values[place] is not None:
             values[place] = bool(values[place])
-    return KeptRow(row[0], row[1], row[2], values)
+    return KeptRow(leaf_index, salts, erased, values, restricted)

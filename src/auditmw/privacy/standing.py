@@ -1,0 +1,83 @@
+"""What goes of a person's entries when they are to be erased now, and what stands in the way of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Final
+
+import msgspec
+
+from auditmw.entry import to_datetime
+from auditmw.log.leaf import CLASSES, STORED_FIELDS, present
+from auditmw.privacy.holds import Hold, holds_of, is_held
+from auditmw.privacy.policy import SETTING, policy_of
+from auditmw.privacy.retention import ClassRules, decide
+from auditmw.stores.privacy import KeptRow, PrivacyStore
+
+_KIND: Final = STORED_FIELDS.index("kind")
+_STORED_AT: Final = STORED_FIELDS.index("stored_at_us")
+_METADATA: Final = next(c.bit for c in CLASSES if c.name == "metadata")
+
+
+class Standing(msgspec.Struct):
+    """How one look through a person's entries went, under the rules and holds of that day.
+
+    Entries that lost something, that are kept at least in part, and of these that are held; the floors that keep; and
+    whether one of the kept is restricted by another erasure.
+    """
+
+    rules: Mapping[str, ClassRules]
+    holds: list[Hold]
+    today: date
+    erased: int = 0
+    kept: int = 0
+    held: int = 0
+    floors: set[str] = msgspec.field(default_factory=set)
+    shared: bool = False
+
+    @classmethod
+    def of(cls, store: PrivacyStore, today: date) -> Standing:
+        """A look that begins now."""
+        policy = policy_of(store.settings(SETTING))
+        return cls({} if policy is None else policy.rules(), holds_of(store), today)
+
+    def sort(self, rows: Iterable[KeptRow]) -> tuple[dict[int, list[KeptRow]], list[KeptRow]]:
+        """The entries by the classes (bits) that they lose, and those of which something is kept."""
+        going: dict[int, list[KeptRow]] = {}
+        kept: list[KeptRow] = []
+        for row in rows:
+            held = is_held(self.holds, row)
+            classes = _erasable(row)
+            staying = classes if held else self._under_a_floor(row, classes)
+            if held or staying:
+                self.held += held
+                kept.append(row)
+            if lost := classes & ~staying:
+                self.erased += 1
+                going.setdefault(lost, []).append(row)
+        self.kept += len(kept)
+        return going, kept
+
+    def reasons(self) -> list[str]:
+        """What keeps the rest, in words."""
+        return [
+            *(f"the floor [{rule}] keeps it" for rule in sorted(self.floors)),
+            *([f"a legal hold keeps {self.held} entries"] if self.held else []),
+        ]
+
+    def _under_a_floor(self, row: KeptRow, classes: int) -> int:
+        stored = to_datetime(row.values[_STORED_AT]).date()
+        staying = 0
+        for c in CLASSES:
+            decision = decide(self.rules.get(c.name, ClassRules()), stored, self.today, erasure=True)
+            if classes & c.bit and not decision.removed:
+                staying |= c.bit
+                self.floors.add(str(decision.rule))
+        return staying
+
+
+def _erasable(row: KeptRow) -> int:
+    """The classes that an entry still has: what the log says of itself is no one's."""
+    classes = present(row.values, row.salts, row.erased)
+    return classes & ~_METADATA if row.values[_KIND] == "control" else classes

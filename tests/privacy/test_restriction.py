@@ -1,0 +1,132 @@
+"""What an erasure wants gone and something keeps is restricted: it shows to nobody who does not ask for it by name."""
+
+from datetime import timedelta
+
+import pytest
+
+from auditmw.entry import to_datetime
+from auditmw.privacy.changes import set_policy
+from auditmw.privacy.control import ControlLog
+from auditmw.privacy.erasure import Erasure
+from auditmw.privacy.holds import add_hold
+from auditmw.privacy.person import Person
+from auditmw.privacy.policy import Bounds, Policy
+from auditmw.testing.clock import FakeClock
+from auditmw.trail import AuditTrail
+
+ALICE = Person(user_id="alice")
+KEPT = Policy("own", classes={"error": Bounds(kept="1 month")})
+
+
+@pytest.fixture
+def erase(log, privacy):
+    return lambda person=ALICE: Erasure(log, privacy, wait_seconds=0.5).run(person)
+
+
+@pytest.fixture
+def later(trail, privacy):
+    """Goes on with what was kept, so many days later."""
+
+    def later(days):
+        clock = FakeClock(to_datetime(privacy.head()[2]) + timedelta(days=days))
+        with ControlLog(trail.url, clock=clock) as log:
+            return Erasure(log, privacy).resume()
+
+    return later
+
+
+def test_an_entry_that_a_floor_keeps_in_part_loses_the_rest_and_shows_no_more(trail, make_entry, erase, privacy, log):
+    trail.append("w", [make_entry(n, user_id="alice" if n else "bob") for n in range(3)])
+    set_policy(log, privacy, KEPT)
+    receipt = erase()
+    assert (receipt.answer, receipt.restricted) == ("partly", 2)
+    assert [entry.user_id for entry in trail.entries()] == ["bob"]
+    kept = trail.entries(restricted=True)
+    assert [(entry.user_id, entry.metadata, entry.error_message) for entry in kept] == [
+        (None, None, f"it failed for the {n}th time") for n in (1, 2)
+    ]
+    assert trail.verify().verdict == "self-consistent"
+
+
+def test_what_is_kept_goes_when_the_floor_has_passed_though_nothing_names_the_person_any_more(
+    trail, make_entry, erase, privacy, log, later
+):
+    trail.append("w", [make_entry(n) for n in range(3)])
+    set_policy(log, privacy, KEPT)
+    erase()
+    (receipt,) = later(days=10)
+    assert (receipt.answer, receipt.restricted) == ("partly", 3)
+    (receipt,) = later(days=40)
+    assert (receipt.answer, receipt.restricted, receipt.classes["error"]) == ("erased", 0, 3)
+    assert trail.entries(restricted=True) == []
+    assert [entry.error_message for entry in trail.entries()] == [None, None, None]
+    assert trail.verify().verdict == "self-consistent"
+
+
+def test_what_a_person_does_after_the_erasure_is_no_part_of_it(trail, make_entry, erase, privacy, log, later):
+    trail.append("w", [make_entry(1)])
+    set_policy(log, privacy, KEPT)
+    erase()
+    trail.append("w", [make_entry(2)], first_seq=2)
+    later(days=40)
+    assert [(entry.request_id, entry.user_id) for entry in trail.entries()] == [("r1", None), ("r2", "alice")]
+
+
+def test_asking_again_erases_what_came_since(trail, make_entry, erase, privacy, log):
+    trail.append("w", [make_entry(1)])
+    set_policy(log, privacy, KEPT)
+    first = erase()
+    trail.append("w", [make_entry(2)], first_seq=2)
+    again = erase()
+    assert (again.erasure, again.restricted) == (first.erasure, 2)
+    assert trail.entries() == []
+
+
+def test_an_entry_that_two_erasures_want_gone_is_finished_by_both(trail, make_entry, erase, privacy, log, later):
+    trail.append("w", [make_entry(1, subject="patient")])
+    set_policy(log, privacy, Policy("own", classes={"who": Bounds(kept="1 month")}))
+    assert {erase().answer, erase(Person(subject="patient")).answer} == {"partly"}
+    assert [receipt.restricted for receipt in later(days=10)] == [1, 1]
+    assert [receipt.answer for receipt in later(days=40)] == ["erased", "erased"]
+    assert [(entry.user_id, entry.subject) for entry in trail.entries()] == [(None, None)]
+
+
+def test_what_the_log_says_about_a_person_is_restricted_too(trail, make_entry, erase, privacy, log):
+    log.declare("read", subject="alice", what="content", purpose="support")
+    set_policy(log, privacy, Policy("own", classes={"who": Bounds(kept="1 month")}))
+    assert erase(Person(subject="alice")).restricted == 1
+    assert trail.controls("read") == []
+    assert [entry.subject for entry in trail.entries(kind="control", restricted=True)] == ["alice"]
+
+
+def test_a_held_entry_is_restricted_while_its_erasure_waits(trail, make_entry, erase, privacy, log):
+    trail.append("w", [make_entry(1)])
+    add_hold(log, privacy, "a claim", user_id="alice")
+    assert erase().restricted == 1
+    assert trail.entries() == []
+
+
+def test_views_for_ordinary_sql_show_a_restricted_entry_as_if_it_were_erased(trail, make_entry, erase, privacy, log):
+    trail.append("w", [make_entry(n, cost_nano=5_000_000_000) for n in range(2)])
+    add_hold(log, privacy, "a claim", user_id="alice")
+    erase()
+    for view in ("llm_audit_log", "llm_audit_attempts"):
+        personal = "user_id, error_message, input_hash, output_hash, system_prompt_hash, metadata"
+        assert trail.select(f"SELECT DISTINCT {personal} FROM {view}") == [(None,) * 6]
+        assert [float(*row) for row in trail.select(f"SELECT sum(cost_usd) FROM {view}")] == [10]
+
+
+@pytest.mark.parametrize("rolled", ["before", "after", "never"])
+def test_reports_count_a_restricted_entry_and_name_nobody(trail, make_entry, erase, privacy, log, rolled):
+    trail.append("w", [make_entry(n, cost_nano=5, cost_status="priced", timestamp_us=10**15 + n) for n in range(3)])
+    if rolled == "before":
+        trail.roll()
+    add_hold(log, privacy, "a claim", user_id="alice")
+    erase()
+    if rolled == "after":
+        trail.roll()
+    read = AuditTrail(trail.url)
+    window = {"since": to_datetime(10**15 - 1), "until": to_datetime(10**15 + 10**9)}
+    assert [(row.user, row.calls) for row in read.sync.report("cost", by=["user"], **window).rows] == [(None, 3)]
+    assert [(row.user, row.calls) for row in read.sync.report("attempts", by=["user"], **window).rows] == [(None, 3)]
+    read.close()
