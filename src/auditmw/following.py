@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -14,8 +14,19 @@ Query = Callable[..., Any]
 """A trail's `query`: an async generator of entries."""
 
 
-async def follow(query: Query, every: float, backlog: int, wanted: dict[str, Any]) -> AsyncIterator[AuditEntry]:
-    """The last `backlog` entries that fit, then each one that fits when it is stored; asks every so many seconds."""
+async def follow(
+    query: Query,
+    every: float,
+    backlog: int,
+    wanted: dict[str, Any],
+    begin: Callable[[], Awaitable[None]] | None = None,
+) -> AsyncIterator[AuditEntry]:
+    """The last `backlog` entries that fit, then each one that fits when it is stored; asks every so many seconds.
+
+    `begin` is awaited first.
+    """
+    if begin is not None:
+        await begin()
     seen = await _newest(query, wanted)
     if backlog:
         last = [entry async for entry in query(**wanted, before=seen + 1, newest_first=True, limit=backlog)]

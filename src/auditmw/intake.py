@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import anyio
 from msgspec import structs
@@ -216,8 +216,8 @@ class Intake:
             with self._lock:
                 self.health.in_flight -= 1
 
-    def control(self, action: str, /, **metadata: object) -> None:
-        """Add an entry about the trail itself."""
+    def control(self, action: str, /, **metadata: Any) -> None:
+        """Add an entry about the trail itself; takes what `control_entry` does."""
         self._put(control_entry(str(uuid7()), self._clock.now_us(), action, **metadata), None)
 
     def _put(self, entry: AuditEntry, call: Call | None) -> None:

@@ -9,13 +9,21 @@ import msgspec
 
 from auditmw.errors import ConfigurationError, EvidenceError, NotCovered
 from auditmw.keys import HashKey
-from auditmw.log.disclosure import DIGESTS, FORMAT, Content, Disclosed, EntryProof, disclose
+from auditmw.log.disclosure import (
+    DIGESTS,
+    FORMAT,
+    Content,
+    Disclosed,
+    EntryProof,
+    disclose,
+    disclose_content,
+)
 from auditmw.log.examine import Row, examine, read_head
-from auditmw.log.leaf import leaf_bytes
+from auditmw.log.leaf import CONTENT, leaf_bytes
 from auditmw.log.merkle import inclusion_proof
 from auditmw.log.proof import Proof
 from auditmw.log.tiles import TILE_WIDTH, tile_nodes, tiles_needed
-from auditmw.stores.evidence import EvidenceReader, TreeReader, as_tree, read_evidence
+from auditmw.stores.evidence import EvidenceReader, SealedItem, TreeReader, as_tree, read_evidence
 
 
 class Stored(NamedTuple):
@@ -35,7 +43,7 @@ def prove_entry(
     """Prove the entry under the newest checkpoint, showing the core and these field classes.
 
     `content` is a text that was sent or received, as JSON or plain, and the trail's digest key: the digests are shown
-    then, and the text with them.
+    then, and the text with them. The class `content` is shown as it lies under lock: nobody reads it without its key.
 
     Raises:
         ConfigurationError: no such entry, or a store without a tree.
@@ -43,19 +51,22 @@ def prove_entry(
         EvidenceError: the entry was changed, a class was erased, or the content is not of this entry.
     """
 
-    def work(reader: EvidenceReader) -> tuple[Stored, Proof]:
+    def work(reader: EvidenceReader) -> tuple[Stored, Proof, SealedItem | None]:
         tree = as_tree(reader)
         stored = _stored(tree, request_id)
         note = tree.newest_checkpoint()
         size = 0 if note is None else read_head(note, ()).checkpoint.size
         if note is None or size <= stored.leaf_index:
             raise NotCovered
-        return stored, Proof(stored.leaf_index, tuple(_path(tree, stored.leaf_index, size)), note)
+        sealed = tree.content(stored.leaf_index) if CONTENT.name in classes else None
+        return stored, Proof(stored.leaf_index, tuple(_path(tree, stored.leaf_index, size)), note), sealed
 
-    stored, proof = read_evidence(url, work)
+    stored, proof, sealed = read_evidence(url, work)
     leaf = leaf_bytes(stored.values, stored.row.salts, stored.row.erased)
     names = [*classes, *(["digests"] if content and "digests" not in classes else [])]
     disclosed = disclose(stored.values, stored.row.salts, stored.row.erased, names)
+    if sealed is not None:
+        disclosed[CONTENT.name] = disclose_content(*sealed)
     found = None if content is None else _content(*content, disclosed)
     entry = EntryProof(FORMAT, leaf.decode(), proof.to_text(), disclosed, found)
     entry.check_path()

@@ -31,7 +31,7 @@ class Rotation:
         with trail:
             trail.sink.control("key", vkey=self.new.verifier.to_text(), before=self._old.verifier.to_text())
             trail.sync.flush()
-            (entry,) = trail.sync.query(kind="control", action="key", newest_first=True, limit=1)
+            (entry,) = trail.pages(kind="control", action="key", newest_first=True, limit=1).blocking()
         if not self._covers(entry.leaf_index or 0):
             return False
         self._path.rename(self.kept)

@@ -180,8 +180,17 @@ def lost_entry(writer: str, seq: int, now_us: int) -> AuditEntry:
     return numbered(control_entry(str(uuid7()), now_us, "lost"), writer, seq)
 
 
-def control_entry(request_id: str, now_us: int, action: str, **metadata: Any) -> AuditEntry:
-    """An entry about the trail itself: opened, closed, dropped, recovered and so on."""
+def control_entry(
+    request_id: str,
+    now_us: int,
+    action: str,
+    *,
+    user_id: str | None = None,
+    subject: str | None = None,
+    tenant: str | None = None,
+    **metadata: Any,
+) -> AuditEntry:
+    """An entry about the trail itself: opened, closed, dropped, recovered and so on; by whom, and about whom."""
     return AuditEntry(
         request_id=request_id,
         timestamp_us=now_us,
@@ -189,5 +198,8 @@ def control_entry(request_id: str, now_us: int, action: str, **metadata: Any) ->
         kind="control",
         action=action,
         logged_at_us=now_us,
+        user_id=user_id,
+        subject=subject,
+        tenant=tenant,
         metadata=make_safe(metadata) or None,
     )

@@ -39,4 +39,4 @@ class SyncTrail:
 
     def query(self, **wanted: Unpack[Wanted]) -> Iterator[AuditEntry]:
         """Stream the stored entries that fit; see `AuditTrail.query`."""
-        return self._trail.pages(**wanted).blocking()
+        return self._trail.read(**wanted).blocking()

@@ -38,8 +38,10 @@ from auditmw.pipeline import Form, Pipeline
 from auditmw.prices import PriceBook
 from auditmw.privacy.governance import Governance, in_force
 from auditmw.privacy.policy import Policy
+from auditmw.privacy.reads import READS, Reads
 from auditmw.privacy.vault import LazyKey, Vault, find_content_key, kept_by
-from auditmw.querying import Pages, Wanted, checked_filter
+from auditmw.querying import Pages, Record, Wanted, checked_filter, opened
+from auditmw.readers import Readers
 from auditmw.recorder import Recorder
 from auditmw.reports import REPORTS, question_for
 from auditmw.reports.columns import Answer
@@ -86,7 +88,7 @@ class AuditTrail:
         checkpoint_rhythm: Rhythm | None = None,
         policy: str | os.PathLike[str] | Policy | None = None,
         content: Literal["none", "encrypted"] | Vault = "none",
-        reads: Literal["log", "all", "off"] = "log",
+        reads: Reads | None = None,
         prices: dict[str, Any] | None = None,
         writer: Literal["thread", "external"] = "thread",
         events: bool = False,
@@ -98,7 +100,7 @@ class AuditTrail:
         one_of("on_full", on_full, ("block", "drop"))
         one_of("on_failure", on_failure, ("continue", "refuse"))
         one_of("writer", writer, ("thread", "external"))
-        one_of("reads", reads, ("log", "all", "off"))
+        one_of("reads", reads, READS)
         at_least("block_timeout", block_timeout, 0)
         at_least("max_journal_bytes", max_journal_bytes, MIN_JOURNAL_BYTES)
         a_path("key_file", key_file)
@@ -131,9 +133,9 @@ class AuditTrail:
         )
         if events:
             self.sink.on_sealed = log_entry
-        self.reads = reads
         vault = self._vault(content)
-        self._governance = Governance(policy, vault, self._in_force, self.sink.control)
+        self._governance = Governance(policy, vault, reads, self._in_force, self.sink.control)
+        self._readers = Readers(self._governance, self.sink, self._begin)
         self.sink.prepare, self.sink.permit = self._governance.load, self._governance.admit
         self.pipeline = Pipeline(kept_by(vault, default_pipeline() if pipeline is None else pipeline), self)
         self._recorder = Recorder(self.pipeline, self.sink, self.clock, {"app": app, "app_version": app_version})
@@ -304,22 +306,41 @@ class AuditTrail:
         """Stream the stored entries that fit, in the order in which they were stored, without any default limit.
 
         Takes request_id, user_id, subject, model, status, session_id, tenant, action, call_id, parent_id, kind, since,
-        until (both aware datetimes; `until` is exclusive), after, before (leaf indexes, both exclusive), limit and
-        newest_first.
-        Entries of `kind="control"` come only when asked for.
+        until (both aware datetimes; `until` is exclusive), after, before (leaf indexes, both exclusive), limit,
+        newest_first, and restricted: a purpose.
+        Entries of `kind="control"` come only when asked for. So do those that an erasure wants gone while a floor or a
+        hold keeps them: `restricted="complaint 4711"` gives them alone, and puts on record that it did, and what for.
 
         Raises:
-            ConfigurationError: a naive datetime, a since after the until, an unknown kind or status.
+            ConfigurationError: a naive datetime, a since after the until, an unknown kind or status, an empty purpose.
         """
-        return self.pages(**wanted).awaited()
+        return self.read(**wanted).awaited()
+
+    def read(self, **wanted: Unpack[Wanted]) -> Pages:
+        """A query that was checked and not asked yet; takes and raises what `query` does."""
+        return Pages(self._writer, self._store, checked_filter(**wanted), self._readers.of_query(wanted))
 
     def pages(self, **wanted: Unpack[Wanted]) -> Pages:
-        """A query that was checked and not asked yet; takes and raises what `query` does."""
-        checked = checked_filter(**wanted)
-        if self.reads == "all":
-            asked = [name for name, value in wanted.items() if value is not None]
-            self.sink.control("read", what="query", filter=asked)
-        return Pages(self._writer, self._store, checked)
+        """The same, for readers that put on record themselves what they read."""
+        return Pages(self._writer, self._store, checked_filter(**wanted))
+
+    def looked(self, what: str, **about: Any) -> Future[None]:
+        """A future of having put on record, where the trail asks for that, that somebody looks (see `Readers.of`)."""
+        record = self._readers.of(what, **about)
+
+        async def tell() -> None:
+            (await opened(self._writer, self._store, record))(None)
+
+        return self._writer.submit(tell())
+
+    def reads(self) -> Future[Reads]:
+        """A future of which reads the trail puts on record."""
+
+        async def find() -> Reads:
+            await self._writer.open_for_reading()
+            return await self._governance.reads_in(self._store)
+
+        return self._writer.submit(find())
 
     def subscribe(self, *, every: float = 1.0, backlog: int = 0, **wanted: Any) -> AsyncIterator[AuditEntry]:
         """Stream entries as they are stored, of all processes: `async for entry in trail.subscribe(status="error"):`.
@@ -330,8 +351,16 @@ class AuditTrail:
         Raises:
             ConfigurationError: an unknown kind or status.
         """
+        if "restricted" in wanted:
+            raise ConfigurationError("restricted entries are not followed: ask for them with query()")
         self.pages(**wanted)  # so that mistakes show here
-        return follow(self.query, every, backlog, wanted)
+        about = {"filter": sorted(wanted), "subject": wanted.get("subject") or wanted.get("user_id")}
+
+        async def begin() -> None:
+            await wait_for(told := self.looked("subscribe", tenant=wanted.get("tenant"), **about))
+            told.result()
+
+        return follow(lambda **asked: self.pages(**asked).awaited(), every, backlog, wanted, begin)
 
     async def report(
         self,
@@ -356,14 +385,21 @@ class AuditTrail:
     def reported(self, name: str, *, tenant: str | None = None, **asked: Any) -> Future[Answer]:
         """A future of what `report` gives."""
         question = question_for(name, to_datetime(self.clock.now_us()), **asked)
-        return self.asked(REPORTS[name], question, tenant=tenant)
+        record = self._readers.of("report", report=name, tenant=tenant)
+        return self._answered(REPORTS[name], question, tenant, record)
 
     def asked(self, report: Report, question: Question, *, tenant: str | None = None) -> Future[Answer]:
-        """A future of the answer of a report of any making."""
+        """A future of the answer of a report of any making, for readers that put that on record themselves."""
+        return self._answered(report, question, tenant, None)
 
+    def _answered(
+        self, report: Report, question: Question, tenant: str | None, record: Record | None
+    ) -> Future[Answer]:
         async def answer() -> Answer:
-            await self._writer.open_for_reading()
-            return await ask(self._store, report, question, now_us=self.clock.now_us(), tenant=tenant)
+            told = await opened(self._writer, self._store, record)
+            answered = await ask(self._store, report, question, now_us=self.clock.now_us(), tenant=tenant)
+            told(len(answered.rows))
+            return answered
 
         return self._writer.submit(answer())
 

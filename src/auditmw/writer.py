@@ -401,14 +401,14 @@ class Writer:
 
     async def open_for_reading(self) -> None:
         """Open the store without changing anything, unless it is open already; run with `submit`."""
-        if self._reading or self._is_open:
+        if self._is_open:
             return
         if self._intake.started and not self.external:
             await asyncio.wrap_future(self._opened)
-            return
-        async with self._steady:
-            await self._store.open(read_only=True)
-            self._reading = True
+        elif not self._reading:
+            async with self._steady:
+                await self._store.open(read_only=True)
+                self._reading = True
 
 
 _inherited: list[Any] = []

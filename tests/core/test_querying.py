@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
 from contextlib import aclosing, closing
@@ -115,3 +116,22 @@ async def flush_while_blocked(trail):
     finally:
         release.set()
         await anyio.to_thread.run_sync(blocked.result)
+
+
+async def test_a_query_that_is_given_up_while_a_page_is_fetched_ends_at_once(monkeypatch):
+    ended = []
+
+    async def never(_wanted):
+        try:
+            await asyncio.sleep(60)
+            yield
+        finally:
+            ended.append(True)
+
+    async with AuditTrail("memory://") as trail:
+        monkeypatch.setattr(trail._store, "query", never)
+        with anyio.move_on_after(0.05) as scope:
+            async for _ in trail.query():
+                raise AssertionError
+        assert scope.cancelled_caught
+        assert ended == [True]

@@ -59,7 +59,7 @@ def test_a_subject_learns_nothing_of_who_asked_about_them(people, log, privacy, 
 
 def test_consultations_have_a_date_and_a_purpose_and_no_name(people, trail, privacy, tmp_path):
     with ControlLog(trail.url, actor="carla") as log:
-        record_read(log, "content", "complaint 4711", 1, subject="alice")
+        record_read(log, privacy, "content", "complaint 4711", 1, subject="alice")
         first = give_access(log, privacy, Person(subject="alice"), tmp_path / "one")
         second = give_access(log, privacy, Person(subject="alice"), tmp_path / "two")
     assert [c["purpose"] for c in first.consultations] == ["complaint 4711"]
@@ -98,4 +98,4 @@ def test_a_directory_that_is_there_and_a_read_without_a_purpose_are_refused(peop
     with pytest.raises(ConfigurationError, match="there already"):
         give_access(log, privacy, ALICE, tmp_path)
     with pytest.raises(ConfigurationError, match="what for"):
-        record_read(log, "content", None, 1)
+        record_read(log, privacy, "content", None, 1)

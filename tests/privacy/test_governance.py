@@ -4,7 +4,7 @@ import pytest
 
 from auditmw import AuditTrail
 from auditmw.errors import ConfigurationError
-from auditmw.middleware import CostCalculator, Hasher, Sanitizer, Timer, Writer
+from auditmw.middleware import CostCalculator, Hasher, Timer, Writer
 from auditmw.privacy.policy import read_policy
 
 
@@ -51,15 +51,3 @@ def test_a_changed_pipeline_and_changed_prices_and_rules_are_on_record(use):
     changes = use(pipeline=[Writer(), Hasher(), CostCalculator(), Timer()])
     assert {change["what"] for change in changes[1:]} == {"pipeline", "prices", "sanitizer"}
     assert all(change["before"] != change["after"] for change in changes)
-
-
-def test_queries_are_on_record_only_when_all_reads_are(trail):
-    with AuditTrail(trail.url, reads="all") as audit:
-        assert list(audit.sync.query(user_id="alice", limit=3)) == []
-        audit.sync.flush()
-    (read,) = trail.controls("read")
-    assert read.metadata == {"what": "query", "filter": ["user_id", "limit"]}
-    with AuditTrail(trail.url) as audit:
-        assert list(audit.sync.query()) == []
-    assert len(trail.controls("read")) == 1
-    assert Sanitizer().rules

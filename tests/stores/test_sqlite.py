@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from contextlib import closing
 
@@ -217,3 +218,26 @@ async def test_pages_are_read_in_leaf_order_without_sorting(store, path):
         sql = f"{sqlite._SELECT} WHERE e.leaf_index BETWEEN 0 AND 9{clauses} ORDER BY e.leaf_index LIMIT 500"
         plan = "\n".join(row[3] for row in ask(path, f"EXPLAIN QUERY PLAN {sql}", *values))
         assert "TEMP B-TREE" not in plan
+
+
+async def test_a_new_file_and_the_log_beside_it_are_for_their_user_alone(tmp_path, make_batch):
+    before = os.umask(0)
+    try:
+        store = SqliteStore(str(tmp_path / "new.db"))
+        await store.open()
+        await store.append(make_batch())
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("new.db*")}
+        await store.close()
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(("new.db", "new.db-wal", "new.db-shm"), 0o600)
+
+
+async def test_a_file_that_is_there_keeps_the_mode_that_somebody_gave_it(tmp_path):
+    path = tmp_path / "shared.db"
+    path.touch(0o640)
+    path.chmod(0o640)
+    store = SqliteStore(str(path))
+    await store.open()
+    await store.close()
+    assert path.stat().st_mode & 0o777 == 0o640

@@ -11,6 +11,7 @@ import typer
 from auditmw.cli import DONE, NotFound
 from auditmw.cli.opening import DatabaseOption, required
 from auditmw.cli.output import say
+from auditmw.cli.reads import ActorOption, RestrictedOption
 from auditmw.locations import key_directory
 from auditmw.privacy.access import give_access
 from auditmw.privacy.control import ControlLog
@@ -32,8 +33,9 @@ def access(
         str | None, typer.Option("--tenant", help="In which tenant; needed where the id occurs in several.")
     ] = None,
     content: Annotated[bool, typer.Option("--content", help="Decrypt prompts and answers that are kept.")] = False,
+    restricted: RestrictedOption = False,
     purpose: Annotated[str, typer.Option("--purpose", help="What for, for the record.")] = "access request",
-    actor: Annotated[str | None, typer.Option("--actor", help="Who does this, for the record.")] = None,
+    actor: ActorOption = None,
     db: DatabaseOption = None,
 ) -> int:
     """Write all that is held of a person: entries as JSON lines, a page to read, and a signed manifest.
@@ -48,7 +50,7 @@ def access(
         if not store.rows(person.conditions(), 0, store.head()[1], 1):
             raise NotFound(f"nothing is held of {user or subject}")
         with ControlLog(url, actor=actor) as log:
-            given = give_access(log, store, person, out, purpose=purpose, vault=vault)
+            given = give_access(log, store, person, out, purpose=purpose, vault=vault, restricted=restricted)
     finally:
         store.close()
     say(f"{out}: {given.entries:,} entries, {given.contents:,} with content, read {len(given.consultations):,} times")

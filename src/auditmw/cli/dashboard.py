@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from auditmw.cli.opening import DatabaseOption, reading
 from auditmw.cli.output import say
+from auditmw.cli.reads import ActorOption, on_record
 from auditmw.cli.trust import KeyOption, key_text
 from auditmw.errors import ConfigurationError, MissingExtra
 
@@ -23,8 +24,11 @@ def dashboard(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port to listen on; 0: a free one.")] = 8600,
     host: Annotated[str, typer.Option("--host", help="The loopback address to listen on.")] = "127.0.0.1",
     key: KeyOption = None,
+    actor: ActorOption = None,
 ) -> None:
     """Look at the trail in a browser on this machine: nothing is changed, and nobody else is served.
+
+    Where the trail puts all reads on record, each page that is looked at is.
 
     For others, mount auditmw.dashboard.app(trail, authorize=...) in an application that knows who they are.
     """
@@ -40,7 +44,13 @@ def dashboard(
             "auditmw.dashboard.app(trail, authorize=...) in an application of yours"
         )
     with reading(db) as trail:
-        shown = app(trail, keys=[key_text(name) for name in key or ()])
+
+        def on_look(what: str, **about: Any) -> None:
+            about["actor"] = actor  # nobody is asked who they are here
+            with on_record(trail, what, **about) as told:
+                told(None)
+
+        shown = app(trail, keys=[key_text(name) for name in key or ()], on_look=on_look)
         config = uvicorn.Config(
             shown, host=host, port=port, log_level="warning", server_header=False, proxy_headers=False, lifespan="off"
         )

@@ -12,6 +12,7 @@ from auditmw.cli import text as texts
 from auditmw.cli.asking import confirm
 from auditmw.cli.opening import DatabaseOption, required
 from auditmw.cli.output import say
+from auditmw.cli.reads import ActorOption
 from auditmw.privacy.control import ControlLog
 from auditmw.privacy.erasure import Erasure
 from auditmw.privacy.person import Person
@@ -31,7 +32,7 @@ def erase(
         str | None, typer.Option("--tenant", help="In which tenant; needed where the id occurs in several.")
     ] = None,
     db: DatabaseOption = None,
-    actor: Annotated[str | None, typer.Option("--actor", help="Who does this, for the record.")] = None,
+    actor: ActorOption = None,
     wait: Annotated[float, typer.Option("--wait", help="Seconds to wait for running processes.")] = 30.0,
     receipt: Annotated[Path | None, typer.Option("--receipt", help="Write the signed receipt to this file.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from auditmw.cli.moments import parse_moment
 from auditmw.cli.opening import DatabaseOption, reading, required
 from auditmw.cli.output import say
+from auditmw.cli.reads import ActorOption, PurposeOption, RestrictedOption, purpose_of
 from auditmw.entry import FIELD_CLASSES, KINDS
 from auditmw.errors import ConfigurationError
 from auditmw.exporters import FORMATS
@@ -53,8 +54,9 @@ def export(
         Path | None,
         typer.Option("--cursor", metavar="FILE", help="Remembers how far it came: the next run goes on from there."),
     ] = None,
-    purpose: Annotated[str | None, typer.Option("--purpose", help="What for; exports are on record.")] = None,
-    actor: Annotated[str | None, typer.Option("--actor", help="Who does this, for the record.")] = None,
+    restricted: RestrictedOption = False,
+    purpose: PurposeOption = None,
+    actor: ActorOption = None,
     record: Annotated[
         bool, typer.Option(help="Put it on record; not possible on a replica, or as a role that only reads.")
     ] = True,
@@ -76,16 +78,21 @@ def export(
         "kind": kind,
         "tenant": tenant,
         "after": run.after,
+        "restricted": purpose_of(purpose, restricted=restricted),
     }
+    if restricted and not record:
+        raise ConfigurationError("restricted entries are given away on record only: leave --no-record out")
     url = required(db)
     to = "standard output" if out is None else str(out.absolute())
     with reading(url) as trail, ExitStack() as around:
         count: Callable[[int], None] | None = None
         if record and has_privacy(url):
-            entered = export_on_record(url, form, to, leave_out or (), purpose=purpose, actor=actor)
+            entered = export_on_record(
+                url, form, to, leave_out or (), purpose=purpose, actor=actor, restricted=restricted
+            )
             count = around.enter_context(entered)
         progress = around.enter_context(_progress(trail, wanted))
-        written = run.run(map(stripped, trail.sync.query(**wanted)), progress)
+        written = run.run(map(stripped, trail.pages(**wanted).blocking()), progress)
         if count is not None:
             count(written)
     say(f"{written:,} entries written{'' if out is None else f' to {out}'}")
@@ -97,7 +104,7 @@ def _progress(trail: AuditTrail, wanted: dict[str, Any]) -> Iterator[Told | None
     if not sys.stderr.isatty():
         yield None
         return
-    newest = next(trail.sync.query(**wanted, newest_first=True, limit=1), None)
+    newest = next(trail.pages(**wanted, newest_first=True, limit=1).blocking(), None)
     first = -1 if wanted["after"] is None else wanted["after"]
     total = None if newest is None or newest.leaf_index is None else newest.leaf_index - first
     columns = (TextColumn("exporting"), BarColumn(), TextColumn("{task.fields[entries]:,}"), TimeRemainingColumn())

@@ -13,6 +13,7 @@ from auditmw.cli import DONE
 from auditmw.cli.moments import parse_moment
 from auditmw.cli.opening import DatabaseOption, required
 from auditmw.cli.output import Format, console, say, table, write_rows
+from auditmw.cli.reads import ActorOption
 from auditmw.entry import to_datetime
 from auditmw.errors import ConfigurationError
 from auditmw.privacy.control import ControlLog
@@ -63,7 +64,7 @@ def hold(
     since: Annotated[str | None, typer.Option("--since", help="Calls from then on.")] = None,
     until: Annotated[str | None, typer.Option("--until", help="Calls before then.")] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Why; it is listed, and not in the log.")] = None,
-    actor: Annotated[str | None, typer.Option("--actor", help="Who does this, for the record.")] = None,
+    actor: ActorOption = None,
     db: DatabaseOption = None,
     form: Annotated[Format, typer.Option("--format", help="How to list them.")] = Format.table,
 ) -> int:

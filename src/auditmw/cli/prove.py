@@ -10,14 +10,18 @@ from typing import Annotated, Final
 import typer
 
 from auditmw.cli import CANNOT_TELL, DONE, NotFound
-from auditmw.cli.opening import DatabaseOption
+from auditmw.cli.opening import DatabaseOption, reading, required
 from auditmw.cli.output import say
+from auditmw.cli.reads import ActorOption, PurposeOption, RestrictedOption, on_record, purpose_of
 from auditmw.entry import FIELD_CLASSES
 from auditmw.errors import ConfigurationError, NotCovered, NoTrail
 from auditmw.keys import HashKey, find_key
 from auditmw.locations import home_of, key_directory
 from auditmw.proving import prove_entry
+from auditmw.querying import Wanted
+from auditmw.trail import AuditTrail
 
+_CLASSES: Final = (*FIELD_CLASSES, "content")
 EXAMPLES: Final = (
     "auditmw prove 019ab1c2-3d4e-7f3a-9c1b-2f6f5a1d8e07 --out entry.proof",
     "auditmw prove 019ab1c2-3d4e-7f3a-9c1b-2f6f5a1d8e07 --class who --class digests",
@@ -33,27 +37,40 @@ def prove(
     ] = None,
     classes: Annotated[
         list[str] | None,
-        typer.Option("--class", metavar="NAME", help=f"Show this class too: {', '.join(FIELD_CLASSES)}."),
+        typer.Option("--class", metavar="NAME", help=f"Show this class too: {', '.join(_CLASSES)}."),
     ] = None,
     content: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Show that this text (JSON, or plain) was sent or received."),
     ] = None,
     key_file: Annotated[Path | None, typer.Option(metavar="FILE", help="The digest key, for --content.")] = None,
+    restricted: RestrictedOption = False,
+    purpose: PurposeOption = None,
+    actor: ActorOption = None,
 ) -> int:
-    """Prove one entry: its core, and the field classes that you name. All else stays hidden, and provable later."""
-    if db is None:
-        raise ConfigurationError("which trail? Give --db URL, or set AUDITMW_DB")
+    """Prove one entry: its core, and the field classes that you name. All else stays hidden, and provable later.
+
+    The class `content` is shown as it lies under lock, so that nobody reads it without its key.
+    """
+    url = required(db)
+    what_for = purpose_of(purpose, restricted=restricted)
     text = None
     if content is not None:
-        text = (_bytes_of(content), _digest_key(db, key_file))
+        text = (_bytes_of(content), _digest_key(url, key_file))
     try:
-        proof = prove_entry(db, identity, classes or (), text)
+        proof = prove_entry(url, identity, classes or (), text)
     except NoTrail as error:
         raise NotFound(str(error)) from error
     except NotCovered as error:
         say(str(error))
         return CANNOT_TELL
+    with reading(url) as trail:
+        hidden = bool(proof.classes) and not _shows(trail, identity)
+        if hidden and what_for is None:
+            raise NotFound(f"{identity} is restricted: prove its core alone, or give --restricted and a --purpose")
+        about = {"purpose": purpose, "entry": identity, "classes": sorted(proof.classes)}
+        with on_record(trail, "restricted" if hidden else "prove", actor=actor, **about) as told:
+            told(1)
     data = proof.to_json()
     if out is None:
         sys.stdout.write(data.decode())
@@ -61,6 +78,12 @@ def prove(
         out.write_bytes(data)
         say(f"{out}: check it with `auditmw verify --proof {out} --key VKEY`")
     return DONE
+
+
+def _shows(trail: AuditTrail, request_id: str) -> bool:
+    """Whether an ordinary query gives the entry."""
+    asked: tuple[Wanted, ...] = ({"request_id": request_id}, {"request_id": request_id, "kind": "control"})
+    return any(True for wanted in asked for _ in trail.pages(**wanted).blocking())
 
 
 def _digest_key(db: str, key_file: Path | None) -> HashKey:

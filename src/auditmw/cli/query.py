@@ -12,6 +12,15 @@ from auditmw.cli.entries import entry_table
 from auditmw.cli.moments import parse_moment
 from auditmw.cli.opening import DatabaseOption, reading
 from auditmw.cli.output import Format, console, say, write_csv, write_json
+from auditmw.cli.reads import (
+    ActorOption,
+    PurposeOption,
+    RestrictedOption,
+    about_query,
+    handed_out,
+    on_record,
+    purpose_of,
+)
 from auditmw.entry import JSON_NAMES, KINDS, STATUSES, AuditEntry
 
 SHOWN: Final = 50
@@ -22,6 +31,7 @@ EXAMPLES: Final = (
     "auditmw query --status error --since 2026-11-01 --until 2026-11-08T12:00",
     "auditmw query --model claude-sonnet-4-6 --format csv > calls.csv",
     "auditmw query --oldest-first --format json | jq -r .cost_usd",
+    'auditmw query --user alice --restricted --purpose "complaint 4711"',
 )
 
 
@@ -46,11 +56,15 @@ def query(
     oldest_first: Annotated[
         bool, typer.Option("--oldest-first", help="In the order in which they were stored, not the other way round.")
     ] = False,
+    restricted: RestrictedOption = False,
+    purpose: PurposeOption = None,
+    actor: ActorOption = None,
     form: Annotated[Format, typer.Option("--format", help="How to show them.")] = Format.table,
 ) -> None:
     """Show the entries that fit, the newest first.
 
-    An entry is one attempt of a call: a call that was tried again has several, which share its call_id.
+    An entry is one attempt of a call: a call that was tried again has several, which share its call_id. What an erasure
+    wants gone while a floor or a hold keeps it is restricted: it comes only with --restricted, and that is on record.
     """
     now = datetime.now(UTC)
     wanted: dict[str, Any] = {
@@ -65,14 +79,18 @@ def query(
         "kind": kind,
         "since": since and parse_moment(since, now),
         "until": until and parse_moment(until, now),
-        "newest_first": not oldest_first,
     }
-    with reading(db) as trail:
+    what_for = purpose_of(purpose, restricted=restricted)
+    what, about = "restricted" if restricted else "query", about_query(wanted, purpose)
+    wanted |= {"newest_first": not oldest_first, "restricted": what_for}
+    with reading(db) as trail, on_record(trail, what, actor=actor, **about) as told:
         if form is Format.table:
             shown = SHOWN if limit is None else limit
-            _show(list(trail.sync.query(**wanted, limit=shown + 1)), shown)
+            found = list(trail.pages(**wanted, limit=shown + 1).blocking())
+            told(len(found[:shown]))
+            _show(found, shown)
             return
-        entries: Iterator[AuditEntry] = trail.sync.query(**wanted, limit=limit)
+        entries: Iterator[AuditEntry] = handed_out(trail.pages(**wanted, limit=limit).blocking(), told)
         if form is Format.json:
             write_json(entry.to_dict() for entry in entries)
         else:

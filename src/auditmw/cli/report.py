@@ -13,6 +13,7 @@ from auditmw.cli import text as texts
 from auditmw.cli.moments import parse_moment
 from auditmw.cli.opening import DatabaseOption, reading
 from auditmw.cli.output import Format, console, say, table, write_rows
+from auditmw.cli.reads import ActorOption, on_record
 from auditmw.reports import REPORTS, question_for
 from auditmw.reports.columns import Answer
 from auditmw.reports.grouping import GROUPINGS
@@ -37,6 +38,7 @@ def report(
         str | None, typer.Option("--by", metavar="NAMES", help=f"Group by some of {', '.join(GROUPINGS)}.")
     ] = None,
     tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's calls.")] = None,
+    actor: ActorOption = None,
     form: Annotated[Format, typer.Option("--format", help="How to show it.")] = Format.table,
 ) -> None:
     """Answer a question from the trail.
@@ -44,8 +46,9 @@ def report(
     Reports count calls: one that was tried again counts once, with the cost of all its attempts.
     """
     question = make_question(name, since, until, by)
-    with reading(db) as trail:
+    with reading(db) as trail, on_record(trail, "report", actor=actor, report=name, tenant=tenant) as told:
         answer = ask(trail, name, question, tenant=tenant)
+        told(len(answer.rows))
     show_answer(answer, form, title_of(name, question))
 
 
@@ -67,7 +70,7 @@ def make_question(name: str, since: str | None, until: str | None, by: str | Non
 
 def ask(trail: AuditTrail, name: str, question: Question, *, tenant: str | None = None) -> Answer:
     """A report's answer from what is stored."""
-    return trail.sync.report(name, since=question.since, until=question.until, by=question.by, tenant=tenant)
+    return trail.asked(REPORTS[name], question, tenant=tenant).result()
 
 
 def title_of(name: str, question: Question) -> str:

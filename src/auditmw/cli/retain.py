@@ -13,6 +13,7 @@ from auditmw.cli import DONE
 from auditmw.cli.asking import confirm
 from auditmw.cli.opening import DatabaseOption, required
 from auditmw.cli.output import Format, console, say, table, write_rows
+from auditmw.cli.reads import ActorOption
 from auditmw.errors import ClockJumped, ConfigurationError
 from auditmw.privacy.changes import set_policy
 from auditmw.privacy.control import ControlLog
@@ -53,7 +54,7 @@ def retain(
     every: Annotated[str | None, typer.Option("--every", metavar="1h", help="Go on, and sweep so often.")] = None,
     seconds: Annotated[float, typer.Option("--seconds", help="How long one sweep may take; the next goes on.")] = 600.0,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="The clock is right, however far it has moved.")] = False,
-    actor: Annotated[str | None, typer.Option("--actor", help="Who does this, for the record.")] = None,
+    actor: ActorOption = None,
     db: DatabaseOption = None,
     form: Annotated[Format, typer.Option("--format", help="How to show a dry run.")] = Format.table,
 ) -> int:

@@ -16,6 +16,7 @@ from auditmw.cli import text as texts
 from auditmw.cli.entries import entry_table
 from auditmw.cli.opening import DatabaseOption, reading
 from auditmw.cli.output import STATUS_STYLES, Format, console, write_csv, write_json
+from auditmw.cli.reads import ActorOption, PurposeOption, RestrictedOption, on_record, purpose_of
 from auditmw.entry import JSON_NAMES, AuditEntry, decimal_text, to_datetime
 from auditmw.locations import key_directory
 from auditmw.privacy.control import ControlLog
@@ -45,16 +46,23 @@ def show(
     db: DatabaseOption = None,
     form: Annotated[Format, typer.Option("--format", help="How to show it.")] = Format.table,
     content: Annotated[bool, typer.Option("--content", help="Decrypt the prompt and the answer, as JSON.")] = False,
-    purpose: Annotated[str | None, typer.Option("--purpose", help="What for; reading content is on record.")] = None,
-    actor: Annotated[str | None, typer.Option("--actor", help="Who reads it, for the record.")] = None,
+    restricted: RestrictedOption = False,
+    purpose: PurposeOption = None,
+    actor: ActorOption = None,
 ) -> None:
     """Show all that one entry says, and the other attempts of its call."""
+    what_for = purpose_of(purpose, restricted=restricted)
     with reading(db) as trail:
-        entry = _find(trail, identity)
+        entry = _find(trail, identity, what_for)
         if content:
             write_json([_content(trail.url, entry, purpose, actor)])
             return
-        attempts = list(trail.sync.query(call_id=entry.call_id)) if entry.call_id and form is Format.table else []
+        attempts: list[AuditEntry] = []
+        if entry.call_id and form is Format.table:
+            attempts = list(trail.pages(call_id=entry.call_id, restricted=what_for).blocking())
+        about = {"entry": entry.request_id, "subject": entry.subject or entry.user_id, "tenant": entry.tenant}
+        with on_record(trail, "restricted" if restricted else "show", actor=actor, purpose=purpose, **about) as told:
+            told(max(1, len(attempts)))
     if form is Format.json:
         write_json([entry.to_dict()])
     elif form is Format.csv:
@@ -76,32 +84,34 @@ def _content(url: str, entry: AuditEntry, purpose: str | None, actor: str | None
     return found
 
 
-def _find(trail: AuditTrail, identity: str) -> AuditEntry:
+def _find(trail: AuditTrail, identity: str, what_for: str | None) -> AuditEntry:
     for name in ("request_id", "call_id"):
         for kind in (None, "control"):
-            wanted: dict[str, Any] = {name: identity, "kind": kind}
-            if found := list(trail.sync.query(**wanted)):
+            wanted: dict[str, Any] = {name: identity, "kind": kind, "restricted": what_for}
+            if found := list(trail.pages(**wanted).blocking()):
                 return found[-1]
-    found = _shortened(trail, identity)
+    found = _shortened(trail, identity, what_for)
     if len(found) > 1:
         raise NotFound(f"{len(found)} entries are meant by {identity}: give the whole id, which --format json shows")
     if not found:
-        raise NotFound(f"no entry has the id {identity}: `auditmw query` shows which there are")
+        raise NotFound(
+            f"no entry has the id {identity}, unless --restricted shows it: `auditmw query` shows which there are"
+        )
     return found[0]
 
 
-def _shortened(trail: AuditTrail, given: str) -> list[AuditEntry]:
+def _shortened(trail: AuditTrail, given: str, what_for: str | None) -> list[AuditEntry]:
     """The entries whose id is shortened or begins so; ids hold the time at which they were made."""
     if len(given) < _LEAST:
         return []
     try:
         made = to_datetime(int(given.replace("-", "")[:12], 16) * 1000)
-        window = Wanted(since=made - _AROUND, until=made + _AROUND)
+        window = Wanted(since=made - _AROUND, until=made + _AROUND, restricted=what_for)
     except (ValueError, OverflowError):
         return []
     return [
         entry
-        for entry in trail.sync.query(**window)
+        for entry in trail.pages(**window).blocking()
         if entry.request_id.startswith(given) or texts.short_id(entry.request_id) == given
     ]
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from auditmw.cli import DONE
 from auditmw.cli.opening import DatabaseOption, reading
 from auditmw.cli.output import STATUS_STYLES, console, write_json
+from auditmw.cli.reads import ActorOption, about_query, on_record
 from auditmw.entry import KINDS, STATUSES, AuditEntry
 from auditmw.following import follow
 from auditmw.rollups.calls import tokens_of
@@ -38,6 +39,7 @@ def tail(
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many entries to begin with.")] = 10,
     every: Annotated[float, typer.Option("--every", min=0.05, help="Seconds between two looks.")] = 1.0,
     following: Annotated[bool, typer.Option("--follow/--no-follow", help="Go on until interrupted.")] = True,
+    actor: ActorOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> int:
     """Show the last entries, then each new one when it is stored. End it with Ctrl-C."""
@@ -50,14 +52,17 @@ def tail(
         "kind": kind,
     }
     show = _json_line if as_json else _line
-    with reading(db) as trail:
+    with reading(db) as trail, on_record(trail, "tail", actor=actor, **about_query(wanted, None)) as told:
         if not following:
-            for entry in reversed(list(trail.sync.query(**wanted, newest_first=True, limit=lines))):
+            found = list(trail.pages(**wanted, newest_first=True, limit=lines).blocking())
+            told(len(found))
+            for entry in reversed(found):
                 show(entry)
             return DONE
+        told(None)
 
         async def run() -> None:
-            async for entry in follow(trail.query, every, lines, wanted):
+            async for entry in follow(lambda **asked: trail.pages(**asked).awaited(), every, lines, wanted):
                 show(entry)
                 sys.stdout.flush()
 

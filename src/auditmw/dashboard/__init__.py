@@ -19,6 +19,7 @@ def app(
     *,
     authorize: Callable[[Any], bool | str | Awaitable[bool | str | None] | None] | None = None,
     keys: Sequence[str] = (),
+    on_look: Callable[..., object] | None = None,
 ) -> Any:
     """An ASGI app that shows a trail; serve it, or mount it anywhere: `Mount("/audit", dashboard.app(trail, ...))`.
 
@@ -26,6 +27,7 @@ def app(
         trail: what is shown; nothing is written to it but what it records itself of being read.
         authorize: asked before anything is served, with the Starlette request; true, or better the name of who looks,
             lets it pass. Without it only browsers on the machine itself are served, and no proxy.
+        on_look: puts each look on record instead of the trail: told what is looked at, and `actor`, `page` and so on.
         keys: verification keys that you trust (`name+hash+key`), got out of band.
 
     Raises:
@@ -39,4 +41,4 @@ def app(
         if package not in _PACKAGES:
             raise
         raise MissingExtra(package, "dashboard") from missing
-    return make_app(trail, authorize, keys)
+    return make_app(trail, authorize, keys, on_look)

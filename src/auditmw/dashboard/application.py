@@ -18,9 +18,15 @@ from auditmw.errors import AuditError
 from auditmw.log.keys import Verifier
 from auditmw.trail import AuditTrail
 
+OnLook = Callable[..., object]
+"""Puts a look on record, where the trail asks for it: told what is looked at, by whom, and what the page is about."""
 
-def make_app(trail: AuditTrail, authorize: Authorize | None, keys: Sequence[str]) -> Guard:
-    """See `auditmw.dashboard.app`."""
+
+def make_app(
+    trail: AuditTrail, authorize: Authorize | None, keys: Sequence[str], on_look: OnLook | None = None
+) -> Guard:
+    """See `auditmw.dashboard.app`; `on_look` stands in for the trail's own record of reads."""
+    on_look = on_look or (lambda what, **about: trail.looked(what, **about).result())
     pages = Pages(trail.url)
     views = Views(trail, [Verifier.from_text(key) for key in keys], pages)
     show_error = answer_error(pages)
@@ -36,7 +42,7 @@ def make_app(trail: AuditTrail, authorize: Authorize | None, keys: Sequence[str]
     }
     inner = Starlette(
         routes=[
-            *(Route(path, _on_record(trail, view)) for path, view in shown.items()),
+            *(Route(path, _on_record(on_look, view)) for path, view in shown.items()),
             Route("/style.css", views.style),
         ],
         exception_handlers={HTTPException: show_error, AuditError: show_error},
@@ -44,16 +50,20 @@ def make_app(trail: AuditTrail, authorize: Authorize | None, keys: Sequence[str]
     return Guard(inner, authorize)
 
 
-def _on_record(trail: AuditTrail, view: Callable[[Request], Response]) -> Callable[[Request], Response]:
-    """The view; where the trail asks for it, that somebody looks is on record first."""
+def _on_record(on_look: OnLook, view: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    """The view; that somebody looks is on record first."""
 
     @wraps(view)
     def look(request: Request) -> Response:
-        if trail.reads == "all":
-            looker = getattr(request.state, "looker", None)
-            trail.sink.control(
-                "read", what="dashboard", page=request.scope["path"], asked=request.url.query, who=looker
-            )
+        asked = request.query_params
+        on_look(
+            "dashboard",
+            actor=getattr(request.state, "looker", None),
+            page=request.scope["path"],
+            filter=sorted(asked),
+            subject=asked.get("subject") or asked.get("user_id"),
+            tenant=asked.get("tenant"),
+        )
         return view(request)
 
     return look

@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from auditmw.dashboard.selection import Selection
-from auditmw.entry import AuditEntry
+from auditmw.entry import AuditEntry, to_datetime
+from auditmw.reports import REPORTS, question_for
 from auditmw.reports.columns import Answer
 from auditmw.reports.report import FromCells, Question, cell_report
 from auditmw.rollups.days import DayCell
@@ -38,7 +39,8 @@ def answer(trail: AuditTrail, name: str, selection: Selection, by: Sequence[str]
         ConfigurationError: it cannot group by these.
     """
     span = selection.span
-    return trail.sync.report(name, since=span.since, until=span.until, by=by, tenant=selection.tenant)
+    question = question_for(name, to_datetime(trail.clock.now_us()), since=span.since, until=span.until, by=by)
+    return trail.asked(REPORTS[name], question, tenant=selection.tenant).result()
 
 
 def entry_of(trail: AuditTrail, request_id: str) -> AuditEntry | None:
@@ -48,14 +50,14 @@ def entry_of(trail: AuditTrail, request_id: str) -> AuditEntry | None:
 
 def attempts_of(trail: AuditTrail, entry: AuditEntry) -> list[AuditEntry]:
     """All attempts of the entry's call; none where it is the only one."""
-    found = [] if entry.call_id is None else list(trail.sync.query(call_id=entry.call_id, limit=MOST))
+    found = [] if entry.call_id is None else list(trail.pages(call_id=entry.call_id, limit=MOST).blocking())
     return found if len(found) > 1 else []
 
 
 def children_of(trail: AuditTrail, entry: AuditEntry) -> list[AuditEntry]:
     """The entries that were made inside this one, of all that started while it ran."""
     until = (entry.logged_at or entry.timestamp) + _SLACK
-    return list(trail.sync.query(parent_id=entry.request_id, since=entry.timestamp, until=until, limit=MOST))
+    return list(trail.pages(parent_id=entry.request_id, since=entry.timestamp, until=until, limit=MOST).blocking())
 
 
 def find(trail: AuditTrail, text: str) -> dict[str, str] | None:
@@ -72,4 +74,4 @@ def find(trail: AuditTrail, text: str) -> dict[str, str] | None:
 
 
 def _first(trail: AuditTrail, **wanted: Any) -> AuditEntry | None:
-    return next(trail.sync.query(**wanted, limit=1), None)
+    return next(trail.pages(**wanted, limit=1).blocking(), None)

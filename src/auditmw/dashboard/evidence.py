@@ -60,7 +60,7 @@ def head_of(trail: AuditTrail, verifiers: Sequence[Verifier]) -> Head | None:
     except EvidenceError:  # a damaged checkpoint covers nothing; the verification says what is wrong with it
         found = None
     covered = 0 if found is None else min(found.checkpoint.size, head.size)
-    first = next(trail.sync.query(after=covered - 1, limit=1), None) if covered < head.size else None
+    first = next(trail.pages(after=covered - 1, limit=1).blocking(), None) if covered < head.size else None
     since = None if first is None else first.stored_at
     return Head(head.origin, head.size, note, covered, () if found is None else found.keys, since)
 

@@ -40,7 +40,7 @@ def list_entries(trail: AuditTrail, query: Mapping[str, str]) -> Listing:
     for bound in ("after", "before"):
         if query.get(bound):
             wanted[bound] = number(query[bound], bound)
-    found = list(trail.sync.query(**wanted, newest_first=not upwards, limit=PAGE + 1))
+    found = list(trail.pages(**wanted, newest_first=not upwards, limit=PAGE + 1).blocking())
     more, found = len(found) > PAGE, found[:PAGE]
     if upwards:
         found.reverse()

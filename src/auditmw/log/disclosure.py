@@ -6,6 +6,7 @@ that other programs can check too, against the leaf `entry`.
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from auditmw.log.checkpoint import Checkpoint
 from auditmw.log.commitment import commit
 from auditmw.log.examine import read_head
 from auditmw.log.keys import Verifier
-from auditmw.log.leaf import CLASS_VERSION, CLASSES, class_bytes
+from auditmw.log.leaf import CLASS_VERSION, CLASSES, CONTENT, class_bytes
 from auditmw.log.merkle import leaf_hash, verify_inclusion
 from auditmw.log.proof import Proof
 
@@ -26,7 +27,10 @@ DIGESTS: Final = FIELD_CLASSES["digests"]
 
 
 class Disclosed(msgspec.Struct, frozen=True):
-    """The values of one field class as canonical JSON text, and the salt of its commitment in hex."""
+    """The values of one field class as canonical JSON text, and the salt of its commitment in hex.
+
+    Of the class `content` they are what lies under lock, in Base64.
+    """
 
     salt: str
     values: str
@@ -89,7 +93,11 @@ class EntryProof(msgspec.Struct, frozen=True):
         for name, disclosed in self.classes.items():
             try:
                 salt, values = bytes.fromhex(disclosed.salt), disclosed.values.encode()
-                fields = msgspec.json.decode(values, type=dict[str, Any])
+                if name == CONTENT.name:
+                    values = b64decode(values, validate=True)
+                    fields: dict[str, Any] = {"content_under_lock": f"{len(values):,} bytes"}
+                else:
+                    fields = msgspec.json.decode(values, type=dict[str, Any])
             except ValueError as error:
                 raise EvidenceError(f"the class {name} cannot be read: {error}") from error
             if commit(name, CLASS_VERSION, salt, values).hex() != commitments.get(name):
@@ -128,7 +136,7 @@ class EntryProof(msgspec.Struct, frozen=True):
 
 
 def disclose(values: Sequence[Any], salts: bytes, erased: int, names: Sequence[str]) -> dict[str, Disclosed]:
-    """The classes of these names out of an entry's stored values; empty ones are left out.
+    """The classes of these names out of an entry's stored values; empty ones, and content, which is none, are left out.
 
     Raises:
         EvidenceError: there is no such class, or its values were erased.
@@ -137,9 +145,14 @@ def disclose(values: Sequence[Any], salts: bytes, erased: int, names: Sequence[s
     for name in names:
         found = next((field_class for field_class in CLASSES if field_class.name == name), None)
         if found is None:
-            raise EvidenceError(f"there is no class {name}: use {', '.join(FIELD_CLASSES)}")
+            raise EvidenceError(f"there is no class {name}: use {', '.join(c.name for c in CLASSES)}")
         if erased & found.bit:
             raise EvidenceError(f"the values of the class {name} of this entry were erased")
         if any(value is not None for value in found.values_of(values)):
             disclosed[name] = Disclosed(salts[found.slot].hex(), class_bytes(found, values).decode())
     return disclosed
+
+
+def disclose_content(salt: bytes, sealed: bytes) -> Disclosed:
+    """An entry's content as it lies under lock."""
+    return Disclosed(salt.hex(), b64encode(sealed).decode())

@@ -38,6 +38,7 @@ class Summary(msgspec.Struct):
     entries: int = 0
     contents: int = 0
     held: int = 0
+    restricted: int = 0
     first: str | None = None
     last: str | None = None
     purposes: dict[str, int] = {}
@@ -53,11 +54,13 @@ def give_access(
     *,
     purpose: str = "access request",
     vault: Vault | None = None,
+    restricted: bool = False,
 ) -> Summary:
     """Write all that is held of a person into a new directory, and that it was given on record.
 
     Entries made by somebody else about the person tell nothing of who made them; consultations have a date and a
-    purpose, and no name. Content is decrypted where a `vault` is given.
+    purpose, and no name. Content is decrypted where a `vault` is given. What an erasure wants gone and something keeps
+    is counted, and given only if asked for as `restricted`.
 
     Raises:
         ConfigurationError: the directory is there already, or the id occurs in several tenants.
@@ -69,16 +72,18 @@ def give_access(
         raise ConfigurationError(f"{directory} is there already: name a new directory with --out") from None
     summary = Summary()
     with (directory / ENTRIES).open("wb") as file:
-        for line in _lines(store, person, vault, summary):
+        for line in _lines(store, person, vault, summary, restricted=restricted):
             file.write(msgspec.json.encode(line) + b"\n")
     who = person.user_id or person.subject
-    record_read(log, "access", purpose, summary.entries, subject=who, tenant=person.tenant)
+    record_read(log, store, "access", purpose, summary.entries, subject=who, tenant=person.tenant)
     (directory / PAGE).write_text(_page(store, who or "", summary), "utf-8")
     (directory / MANIFEST).write_text(_manifest(log, store, directory, summary), "utf-8")
     return summary
 
 
-def _lines(store: PrivacyStore, person: Person, vault: Vault | None, summary: Summary) -> Iterator[dict[str, Any]]:
+def _lines(
+    store: PrivacyStore, person: Person, vault: Vault | None, summary: Summary, *, restricted: bool
+) -> Iterator[dict[str, Any]]:
     """One object an entry."""
     policy, holds = policy_of(store.settings(SETTING)), holds_of(store)
     rules = {} if policy is None else policy.rules()
@@ -86,6 +91,10 @@ def _lines(store: PrivacyStore, person: Person, vault: Vault | None, summary: Su
     while rows := store.rows(person.conditions(), at, size, _PAGE):
         at = rows[-1].leaf_index + 1
         for row in rows:
+            if row.restricted is not None:
+                summary.restricted += 1
+                if not restricted:
+                    continue
             entry = to_entry(row.values, row.leaf_index)
             if entry.kind == "control":
                 _note_consultation(entry, summary)
@@ -183,10 +192,15 @@ def _page(store: PrivacyStore, who: str, summary: Summary) -> str:
             _listed("Recipients", (f"{k}: {v} entries" for k, v in summary.recipients.items())),
             _listed("How long it is kept", rules or ["no period is set"]),
             _listed("Kept for a legal dispute", [f"{summary.held} entries"] if summary.held else []),
+            _listed("To be erased, and kept by a law or for a dispute", _restricted(summary)),
             _listed("Consultations", (f"{c['when']}: {c['what']}, for: {c['purpose']}" for c in summary.consultations)),
         ]
     )
     return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Access</title><body>{body}</body></html>\n'
+
+
+def _restricted(summary: Summary) -> list[str]:
+    return [f"{summary.restricted} entries"] if summary.restricted else []
 
 
 def _extent(summary: Summary) -> str:

@@ -6,10 +6,9 @@ import asyncio
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from uuid import uuid4
 
-from msgspec import structs
 from uuid_utils import uuid7
 
 from auditmw.clock import Clock, SystemClock
@@ -83,13 +82,13 @@ class ControlLog:
         key = find_signing_key(self._chosen_key, key_directory(self.url), self.journal_dir, os.environ)
         return None if key is None else key.signer
 
-    def declare(self, action: str, *, subject: str | None = None, tenant: str | None = None, **metadata: object) -> str:
+    def declare(self, action: str, *, subject: str | None = None, tenant: str | None = None, **metadata: Any) -> str:
         """Store an entry about the trail itself; `subject` is the person whom it is about. Returns its request id."""
         if not self._seq and action != "open":
             self.declare("open")
         self._seq += 1
-        entry = control_entry(str(uuid7()), self.clock.now_us(), action, **metadata)
-        entry = structs.replace(entry, user_id=self.actor, subject=subject, tenant=tenant)
+        about: dict[str, Any] = {"user_id": self.actor, "subject": subject, "tenant": tenant}
+        entry = control_entry(str(uuid7()), self.clock.now_us(), action, **about, **metadata)
         batch = Batch(self.owner, self._seq, [numbered(entry, self.owner, self._seq)])
         self._health.written += self._runner.run(self._store.append(batch))
         return entry.request_id

@@ -12,6 +12,8 @@ from auditmw.diagnostics import report
 from auditmw.entry import AuditEntry
 from auditmw.errors import ConfigurationError, StoreUnavailable
 from auditmw.privacy.policy import SETTING, Policy, policy_of, read_policy
+from auditmw.privacy.reads import SETTING as READS_SETTING
+from auditmw.privacy.reads import Reads, reads_of
 from auditmw.privacy.vault import Vault
 from auditmw.stores.protocol import Store
 
@@ -19,7 +21,7 @@ IN_FORCE: Final = "in_force"
 
 
 class Governance:
-    """One trail's; `chosen` is the policy that the application names, None for whatever the trail holds.
+    """One trail's; `chosen` and `reads` are what the application chooses, None for whatever the trail holds.
 
     `in_force` are digests by name of all else that decides about entries; `record` makes a control entry.
     """
@@ -28,11 +30,13 @@ class Governance:
         self,
         chosen: str | os.PathLike[str] | Policy | None,
         vault: Vault | None,
+        reads: Reads | None,
         in_force: Callable[[], Mapping[str, str | None]],
         record: Callable[..., None],
     ) -> None:
         self._chosen = chosen
         self._vault = vault
+        self._chosen_reads = self._reads = reads
         self._in_force = in_force
         self._record = record
         self._policy: Policy | None = None
@@ -60,7 +64,15 @@ class Governance:
             before = None if stored is None else stored.digest
             self._record("change", what="policy", before=before, after=self._policy.digest, policy=self._policy.title)
             await _keep(store, SETTING, self._policy.to_data())
+        if self._chosen_reads is not None and self._chosen_reads != (reads := reads_of(settings)):
+            self._record("change", what="reads", before=reads, after=self._chosen_reads)
+            await _keep(store, READS_SETTING, self._chosen_reads)
         await self._compare(store, settings.get(IN_FORCE))
+
+    async def reads_in(self, store: Store) -> Reads:
+        """Which reads this trail puts on record, as it was when that was first asked."""
+        self._reads = self._reads or reads_of(await store.settings())
+        return self._reads
 
     def admit(self, entry: AuditEntry) -> AuditEntry:
         """An entry as it may be stored."""

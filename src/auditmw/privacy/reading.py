@@ -7,12 +7,15 @@ from typing import Any
 from auditmw.entry import AuditEntry
 from auditmw.errors import ConfigurationError
 from auditmw.privacy.control import ControlLog
+from auditmw.privacy.reads import SETTING as READS
+from auditmw.privacy.reads import is_recorded, reads_of
 from auditmw.privacy.vault import Vault
 from auditmw.stores.privacy import PrivacyStore
 
 
 def record_read(
     log: ControlLog,
+    store: PrivacyStore,
     what: str,
     purpose: str | None,
     count: int,
@@ -21,14 +24,15 @@ def record_read(
     tenant: str | None = None,
     **more: object,
 ) -> None:
-    """Put a read on record: `what` was read (content, access, export), how many entries, and of whom.
+    """Put a read on record, unless the trail records none: `what` (content, access), how many entries, and of whom.
 
     Raises:
         ConfigurationError: nobody said what for.
     """
     if not purpose:
         raise ConfigurationError("what for? Give a --purpose: it is on record that this was read, and why")
-    log.declare("read", subject=subject, tenant=tenant, what=what, purpose=purpose, count=count, **more)
+    if is_recorded(reads_of(store.settings(READS)), what):
+        log.declare("read", subject=subject, tenant=tenant, what=what, purpose=purpose, count=count, **more)
 
 
 def read_content(
@@ -44,6 +48,7 @@ def read_content(
     content = None if leaf_index is None else store.content(leaf_index)
     record_read(
         log,
+        store,
         "content",
         purpose,
         int(content is not None),

@@ -39,6 +39,13 @@ class Extent(NamedTuple):
     entry_count: int
 
 
+class SealedItem(NamedTuple):
+    """An entry's content under lock, and the salt of the commitment to it."""
+
+    salt: bytes
+    sealed: bytes
+
+
 class EvidenceReader(Protocol):
     """One moment of a trail, as it was when this was opened; later writes do not show."""
 
@@ -78,6 +85,9 @@ class TreeReader(EvidenceReader, Protocol):
 
     def leaf_hashes(self, first: int, until: int) -> bytes:
         """The stored hashes of these leaves, concatenated."""
+
+    def content(self, leaf_index: int) -> SealedItem | None:
+        """An entry's content, as it lies under lock."""
 
     def newest_checkpoint(self) -> str | None:
         """The checkpoint that covers the most entries."""

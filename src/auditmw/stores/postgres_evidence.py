@@ -12,7 +12,7 @@ from auditmw.log.examine import Chunk, Control, Row, StoredBatch
 from auditmw.log.leaf import content_commitment
 from auditmw.log.tiles import TILE_WIDTH
 from auditmw.log.verify import Strays, TrailHead
-from auditmw.stores.evidence import MAX_STRAYS, Extent, retain_entry
+from auditmw.stores.evidence import MAX_STRAYS, Extent, SealedItem, retain_entry
 from auditmw.stores.growth import slice_hashes
 from auditmw.stores.postgres_connection import PostgresUrl, explained
 from auditmw.stores.postgres_rows import ENTRIES, LEAF_INDEX, VALUES
@@ -130,6 +130,11 @@ class PostgresEvidence:
     def leaf_hashes(self, first: int, until: int) -> bytes:
         """The stored hashes of these leaves."""
         return slice_hashes([(row[0], row[4]) for row in self._all(_BATCHES, first, until)], first, until)
+
+    def content(self, leaf_index: int) -> SealedItem | None:
+        """An entry's content under lock."""
+        rows = self._all("SELECT salt, sealed FROM audit_content WHERE leaf_index = $1", leaf_index)
+        return SealedItem(*rows[0]) if rows else None
 
     def newest_checkpoint(self) -> str | None:
         """The checkpoint that covers the most entries."""

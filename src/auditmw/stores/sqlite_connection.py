@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Barrier, Event
 from typing import Any, Final
@@ -52,10 +53,12 @@ def explained(path: str) -> Iterator[None]:
 
 
 async def connect(path: str, *, write: bool) -> aiosqlite.Connection:
-    """A connection without transactions of its own; one that writes makes the file where there is none."""
+    """A connection without transactions of its own; one that writes makes the file where there is none, as private."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old: auditmw needs 3.37 or newer")
-    uri = _uri(path, "rwc" if write else "ro")
+    if write:
+        _make_private(path)
+    uri = _uri(path, "rw" if write else "ro")
     sqlite3.connect(uri, uri=True).close()  # fails here, as aiosqlite leaves a thread behind when it cannot connect
     db = await aiosqlite.connect(uri, uri=True, isolation_level=None)
     try:
@@ -67,6 +70,12 @@ async def connect(path: str, *, write: bool) -> aiosqlite.Connection:
         await db.close()
         raise
     return db
+
+
+def _make_private(path: str) -> None:
+    """Make the file, where there is none, for this user alone; SQLite gives its mode to the log beside it."""
+    with suppress(OSError):  # SQLite says what is wrong
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 async def reopened(db: aiosqlite.Connection, path: str, all_closed: Barrier, over: Event, *, write: bool) -> None:

@@ -16,7 +16,7 @@ from auditmw.log.tiles import TILE_WIDTH
 from auditmw.log.verify import Strays, TrailHead
 from auditmw.stores import path_of
 from auditmw.stores.columns import COLUMNS
-from auditmw.stores.evidence import MAX_STRAYS, Extent, retain_entry
+from auditmw.stores.evidence import MAX_STRAYS, Extent, SealedItem, retain_entry
 from auditmw.stores.growth import slice_hashes
 from auditmw.stores.migrate import pending
 
@@ -151,6 +151,11 @@ class SqliteEvidence:
     def leaf_hashes(self, first: int, until: int) -> bytes:
         """The stored hashes of these leaves."""
         return slice_hashes([(row[0], row[4]) for row in self._all(_BATCHES, first, until)], first, until)
+
+    def content(self, leaf_index: int) -> SealedItem | None:
+        """An entry's content under lock."""
+        rows = self._all("SELECT salt, sealed FROM audit_content WHERE leaf_index = ?", leaf_index)
+        return SealedItem(*rows[0]) if rows else None
 
     def newest_checkpoint(self) -> str | None:
         """The checkpoint that covers the most entries."""

@@ -29,4 +29,4 @@ class MemoryTrail(AuditTrail):
     def entries(self, **wanted: Any) -> list[AuditEntry]:
         """What has been recorded so far and fits, in order; takes what `AuditTrail.query` takes."""
         self.sync.flush(WAIT_SECONDS)
-        return list(self.sync.query(**wanted))
+        return list(self.pages(**wanted).blocking())
