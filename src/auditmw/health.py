@@ -46,6 +46,10 @@ class Health(msgspec.Struct, kw_only=True):
     journal_dir: str | None = None
     warnings: list[str] = msgspec.field(default_factory=list)
 
+    def warn(self, warning: str, *, on: bool) -> None:
+        """Say so, once, or no longer."""
+        self.warnings[:] = [known for known in self.warnings if known != warning] + [warning] * on
+
     @property
     def ok(self) -> bool:
         """Whether nothing was lost, nothing is stuck and nothing needs a hand."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import weakref
@@ -52,7 +53,7 @@ from auditmw.stores import store_for
 from auditmw.stores.privacy import has_privacy
 from auditmw.stores.protocol import Store
 from auditmw.sync import SyncTrail
-from auditmw.writer import Writer
+from auditmw.writer import Beside, Writer
 
 C = TypeVar("C")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -149,6 +150,7 @@ class AuditTrail:
             finish_dropped=self._recorder.finish_dropped,
             on_start=partial(exits.watch, self),
             on_open=self._governance.begin,
+            watch=self._watch,
             external=writer == "external",
             clock=self.clock,
         )
@@ -299,6 +301,14 @@ class AuditTrail:
             heartbeat=lambda: self.sink.control("heartbeat"),
             clock=self.clock,
         )
+
+    def _watch(self, steady: asyncio.Lock) -> Beside | None:
+        """What looks for overdue ceilings; None where nothing is ever removed."""
+        if not has_privacy(self.url):
+            return None
+        from auditmw.privacy.watch import Watch
+
+        return Watch(self.url, self._store, self.sink.health, self.clock, steady)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 

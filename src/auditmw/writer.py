@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from math import inf
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from auditmw.alarms import Alarms
 from auditmw.call import Call
@@ -38,6 +38,16 @@ FORK_SECONDS: Final = 15.0
 """A little longer than SQLite waits for a lock."""
 
 
+class Beside(Protocol):
+    """What goes on beside the writing, as long as the store is open, and never raises."""
+
+    async def step(self) -> float:
+        """Begin what is due; returns the seconds until it wants to be called again."""
+
+    async def close(self) -> None:
+        """End it, within a bounded time."""
+
+
 class Writer:
     """Runs in its own thread from `start` to `stop`; every other method may be called from any thread."""
 
@@ -53,6 +63,7 @@ class Writer:
         finish_dropped: Callable[[Call, Status], None],
         on_start: Callable[[], None],
         on_open: Callable[[Store], Awaitable[None]],
+        watch: Callable[[asyncio.Lock], Beside | None],
         external: bool,
         clock: Clock,
     ) -> None:
@@ -66,6 +77,7 @@ class Writer:
         self._finish_dropped = finish_dropped
         self._on_start = on_start
         self._on_open = on_open
+        self._make_watch = watch
         self._clock = clock
         self._reset()
 
@@ -86,7 +98,7 @@ class Writer:
         self._tried: Future[None] = Future()
         self._reading = False
         self._signing: Signing | None = None
-        self._rolling: Rolling | None = None
+        self._beside: list[Beside] = []
         self._pending: Batch | None = None
         self._orphans_wanted = self._journal_dir is not None and not self.external
         self._asked: list[Future[None]] = []
@@ -256,8 +268,8 @@ class Writer:
                 self._limit.cancel()
             if self._signing is not None:
                 await self._signing.close()
-            if self._rolling is not None:
-                await self._rolling.close()
+            for one in self._beside:
+                await one.close()
             if self._is_open or self._reading:
                 await self._close_store()
             self._answer_flushes(
@@ -297,8 +309,8 @@ class Writer:
             stored = await self._store_next()
             if self._signing is not None:
                 seconds = await self._signing.step()
-            if self._rolling is not None:
-                seconds = min(seconds, await self._rolling.step())
+            for one in self._beside:
+                seconds = min(seconds, await one.step())
         self._answer_flushes(None)
         if not stored:
             await self._sleep(seconds)
@@ -350,7 +362,8 @@ class Writer:
             await self._on_open(self._store)
             self._signing = self._make_signing()
             rollups = self._store.rollups
-            self._rolling = None if rollups is None else Rolling(rollups, self._intake.health, self._clock)
+            rolling = None if rollups is None else Rolling(rollups, self._intake.health, self._clock)
+            self._beside = [one for one in (rolling, self._make_watch(self._steady)) if one is not None]
         except (ConfigurationError, SchemaMismatch, KeyMismatch) as error:  # may be mended while we run
             await self._close_store()
             for future in (self._opened, self._tried):

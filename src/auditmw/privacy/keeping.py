@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from math import inf
+from typing import NamedTuple
 
 import anyio
 
@@ -14,9 +16,9 @@ from auditmw.health import Health
 from auditmw.log.keys import Signer
 from auditmw.privacy.control import ControlLog
 from auditmw.privacy.sweep import Sweep, overdue
+from auditmw.privacy.watch import OVERDUE
 from auditmw.stores.privacy import open_privacy
 
-OVERDUE = "ceilings of the retention policy are overdue by more than a day: see `auditmw retain --dry-run`"
 SWEEP_SECONDS = 60.0
 
 
@@ -34,31 +36,35 @@ async def keep_retained(
     Raises:
         ConfigurationError: the trail has no policy, or no database.
     """
-    warned: set[str] = set()
+    failed: str | None = None
     while times > 0:
         times -= 1
-        found = await anyio.to_thread.run_sync(_sweep, url, clock, signing_key, abandon_on_cancel=False)
-        health.warnings[:] = [warning for warning in health.warnings if warning not in warned] + sorted(found)
-        warned = found
+        swept = await anyio.to_thread.run_sync(_sweep, url, clock, signing_key, abandon_on_cancel=False)
+        if failed is not None:
+            health.warn(failed, on=False)
+        if (failed := swept.failed) is not None:
+            health.warn(failed, on=True)
+        health.warn(OVERDUE, on=swept.overdue)
         if times > 0:
             await anyio.sleep(every)
 
 
-def _sweep(url: str, clock: Clock, signing_key: str | os.PathLike[str] | Signer | None) -> set[str]:
-    """One sweep; returns what an operator has to know."""
-    store = open_privacy(url)
-    warnings = set()
-    try:
-        with ControlLog(url, clock=clock, signing_key=signing_key) as log:
-            Sweep(log, store, seconds=SWEEP_SECONDS).run()
-    except ConfigurationError:
-        raise
-    except AuditError as error:  # the next sweep tries again, and a person can look meanwhile
-        report("auditmw.not_retained", error=str(error))
-        warnings.add(f"retention did not run: {error}")
-    try:
-        if overdue(store, clock.now_us()):
-            warnings.add(OVERDUE)
-    finally:
-        store.close()
-    return warnings
+class _Outcome(NamedTuple):
+    """What an operator has to know of a sweep: why it did not run, and whether something is overdue after it."""
+
+    failed: str | None
+    overdue: bool
+
+
+def _sweep(url: str, clock: Clock, signing_key: str | os.PathLike[str] | Signer | None) -> _Outcome:
+    failed = None
+    with closing(open_privacy(url)) as store:
+        try:
+            with ControlLog(url, clock=clock, signing_key=signing_key) as log:
+                Sweep(log, store, seconds=SWEEP_SECONDS).run()
+        except ConfigurationError:
+            raise
+        except AuditError as error:  # the next sweep tries again, and a person can look meanwhile
+            report("auditmw.not_retained", error=str(error))
+            failed = f"retention did not run: {error}"
+        return _Outcome(failed, overdue(store, clock.now_us()))
