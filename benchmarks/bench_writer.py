@@ -2,10 +2,12 @@
 
     python benchmarks/bench_writer.py [--entries 40000] [--stores sqlite postgres jsonl] [--rounds 3] [--json FILE]
 
-`raw` is executemany (SQLite) or binary COPY (PostgreSQL) of the same rows, with the same columns and indexes, in
-batches of 200, each committed. `thread` is the writer as by default, journal, log and rollups on, with a producer that
-seals entries in the same process as fast as it can. `ship` has the producer only journal, and a process of its own
-store. `N processes` write one trail at once. Everything runs in this order in each round; shown are medians.
+`raw` is what `raw_rates.py` says, in batches of 200 and of 2,000; shares are of the faster one. `thread` is the writer
+as by default, journal and log on, with a producer that seals entries in the same process as fast as it can, until all
+is stored; `rolled` is the same until the rollups hold it too and the trail is closed. `N processes` are as many of
+those into one trail, until all is stored. `ship` has the producer only journal, and `auditmw ship` store; `2 ship` are
+two of both. `drain` is a shipper that finds everything journalled already, until it is stored and rolled. All of it
+runs in this order in each round; shown are medians.
 """
 
 from __future__ import annotations
@@ -19,23 +21,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "acceptance"))
 
 from postgres import Postgres
+from raw_rates import raw_rate
 
 from auditmw import AuditTrail
-from auditmw.entry import Cost, Usage
+from auditmw.entry import AuditEntry, Cost, Usage
+from auditmw.prices import PriceBook
+from auditmw.shipping import Shipper
+from auditmw.signing import make_signing
 from auditmw.stores import store_for
-from auditmw.stores.columns import make_leaves
-from auditmw.stores.protocol import Batch
 
-BATCH = 200
+BATCHES = (200, 2000)
 
 
 def main() -> None:
@@ -57,15 +61,22 @@ def main() -> None:
             for case, rate in measure(kind, options.entries, options.processes).items():
                 results.setdefault(kind, {}).setdefault(case, []).append(rate)
     for kind, cases in results.items():
-        raw = statistics.median(cases.get("raw", [0.0]))
-        print(f"\n{kind}")
-        for case, rates in cases.items():
-            rate = statistics.median(rates)
-            share = f"   {rate / raw:.2f} of raw" if raw and case not in {"raw", "memory KB"} else ""
-            unit = "KB an entry" if case == "memory KB" else "entries/s"
-            print(f"  {case:14} {rate:10,.1f} {unit}{share}")
+        show(kind, cases)
     if options.json:
         options.json.write_text(json.dumps({"cores": os.cpu_count(), "results": results}, indent=1))
+
+
+def show(kind: str, cases: dict[str, list[float]]) -> None:
+    """One store's medians, and each as a share of the raw rate."""
+    medians = {case: statistics.median(rates) for case, rates in cases.items()}
+    raw = max((rate for case, rate in medians.items() if case.startswith("raw")), default=0.0)
+    print(f"\n{kind}")
+    for case, rate in medians.items():
+        if case == "memory KB":
+            print(f"  {case:14} {rate:10,.2f} an entry that waits")
+        else:
+            share = f"   {rate / raw:.2f} of raw" if raw else ""
+            print(f"  {case:14} {rate:10,.0f} entries/s{share}")
 
 
 def measure(kind: str, entries: int, processes: list[int]) -> dict[str, float]:
@@ -80,13 +91,18 @@ def measure(kind: str, entries: int, processes: list[int]) -> dict[str, float]:
             return server.url.replace("/postgres?", f"/{name}?")
 
         if kind != "jsonl":
-            rates["raw"] = entries / asyncio.run(raw_seconds(kind, place("raw"), entries))
+            sample = sealed_entries(entries)
+            for batch in BATCHES:
+                rates[f"raw of {batch:,}"] = raw_rate(place(f"raw{batch}"), sample, batch)
         for count in processes:
-            url = place(f"thread{count}")
-            seconds = run_children(url, folder, entries, count, "thread")
-            rates["thread" if count == 1 else f"{count} processes"] = entries * count / seconds
+            reports = children(place(f"thread{count}"), folder, entries, count, "thread")
+            rates["thread" if count == 1 else f"{count} processes"] = entries * count / slowest(reports, "stored")
+            if count == 1:
+                rates["rolled"] = entries / slowest(reports, "closed")
         if kind != "jsonl":
-            rates["ship"] = entries / shipping_seconds(place("ship"), folder, entries)
+            rates["ship"] = entries / shipping_seconds(place("ship"), folder, entries, 1)
+            rates["2 ship"] = 2 * entries / shipping_seconds(place("ship2"), folder, entries, 2)
+            rates["drain"] = entries / slowest(children(place("drain"), folder, entries, 1, "drain"), "closed")
             rates["memory KB"] = children(place("memory"), folder, entries, 1, "waiting")[0]["waiting_kb"]
     return rates
 
@@ -100,95 +116,64 @@ async def new_database(url: str, name: str) -> None:
     await connection.close()
 
 
-def rows_of(count: int) -> list[list[Any]]:
-    """What the writer would store of so many entries."""
+def sealed_entries(count: int) -> list[AuditEntry]:
+    """So many entries as the writer gets them."""
     trail = AuditTrail("memory://")
     with trail:
-        seal_many(trail, 200)
+        seal_many(trail, count)
         trail.sync.flush()
-        entries = list(trail.sync.query())[:200]
-    leaves = make_leaves(Batch("00" * 16, 1, entries), 0, 1_795_000_000_000_000)
-    return [[*leaf.row, leaf.salts] for leaf in leaves] * (count // 200)
+        return list(trail.sync.query())
 
 
-async def raw_seconds(kind: str, url: str, count: int) -> float:
-    """The rows into the very tables of the trail, without anything else."""
-    store = store_for(url)
-    await store.open()
-    rows = rows_of(count)
-    if kind == "sqlite":
-        from auditmw.stores import sqlite as module
-
-        writer = store._writer
-        await writer.execute("INSERT INTO audit_writers (id, writer, last_seq) VALUES (1, 'raw', 0)")
-        prepared = [(n, *row) for n, row in enumerate(rows)]
-        for row in range(len(prepared)):
-            prepared[row] = tuple(1 if value == "00" * 16 else value for value in prepared[row])
-        started = time.perf_counter()
-        for start in range(0, count, BATCH):
-            await writer.execute("BEGIN IMMEDIATE")
-            await writer.executemany(module._INSERT, prepared[start : start + BATCH])
-            await writer.execute("COMMIT")
-        seconds = time.perf_counter() - started
-    else:
-        from auditmw.stores import postgres as module
-
-        seconds = await module_copy(store, module, rows, count)
-    await store.close()
-    return seconds
+def slowest(reports: list[dict[str, float]], until: str) -> float:
+    """The seconds of the process that needed most."""
+    return max(report[until] for report in reports)
 
 
-async def module_copy(store: Any, module: Any, rows: list[list[Any]], count: int) -> float:
-    """Binary COPY of the rows in batches."""
-    from auditmw.stores.columns import WRITER
-
-    async with store._connection() as db:
-        await db.execute("INSERT INTO audit_writers (id, writer, last_seq) VALUES (1, $1, 0)", "00" * 16)
-        prepared = []
-        for row in rows:
-            values = list(row)
-            values[WRITER] = 1
-            prepared.append(module._written(values) if hasattr(module, "_written") else tuple(values))
-        started = time.perf_counter()
-        for start in range(0, count, BATCH):
-            async with db.transaction():
-                await db.copy_records_to_table(
-                    "audit_entries", records=prepared[start : start + BATCH], columns=module._WRITTEN
-                )
-        return time.perf_counter() - started
-
-
-def run_children(url: str, folder: str, entries: int, count: int, mode: str) -> float:
-    """Seconds until `count` processes have each stored `entries`."""
-    return max(child["seconds"] for child in children(url, folder, entries, count, mode))
-
-
-def children(url: str, folder: str, entries: int, count: int, mode: str) -> list[dict[str, float]]:
+def children(
+    url: str, folder: str, entries: int, count: int, mode: str, journals: list[str] | None = None
+) -> list[dict[str, float]]:
     """What so many producing processes report."""
-    command = [sys.executable, __file__, "--child", url, f"{folder}/journal-{mode}-{count}", str(entries), mode]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(count)]
+    command = [sys.executable, __file__, "--child", url]
+    places = journals or [f"{folder}/journal-{mode}-{count}"] * count
+    running = [
+        subprocess.Popen([*command, journal, str(entries), mode], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        for journal in places
+    ]
     return [json.loads(child.communicate()[0]) for child in running]
 
 
-def shipping_seconds(url: str, folder: str, entries: int) -> float:
-    """Seconds until a shipper beside a producer has stored everything."""
-    journal = f"{folder}/journal-external-1"
-    Path(journal).mkdir(mode=0o700)
-    shipper = subprocess.Popen(
-        [sys.executable, "-m", "auditmw", "ship", "--db", url, "--journal-dir", journal], stderr=subprocess.DEVNULL
-    )
-    time.sleep(2)
-    seconds = run_children(url, folder, entries, 1, "external")
-    shipper.terminate()
-    shipper.wait()
-    return seconds
+@contextmanager
+def shippers(url: str, journals: list[str]) -> Iterator[None]:
+    """One `auditmw ship` for each journal directory."""
+    running = []
+    for journal in journals:
+        Path(journal).mkdir(mode=0o700, exist_ok=True)
+        command = [sys.executable, "-m", "auditmw", "ship", "--db", url, "--journal-dir", journal]
+        running.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
+    try:
+        yield
+    finally:
+        for shipper in running:
+            shipper.terminate()
+            shipper.wait()
+
+
+def shipping_seconds(url: str, folder: str, entries: int, count: int) -> float:
+    """Seconds until shippers, each beside a producer of its own, have stored everything."""
+    journals = [f"{folder}/journal-ship-{count}-{number}" for number in range(count)]
+    with shippers(url, journals):
+        time.sleep(2)
+        return slowest(children(url, folder, entries, count, "external", journals), "stored")
 
 
 def produce(url: str, journal: str, count: int, mode: str) -> dict[str, float]:
     """Seal `count` entries as fast as possible and wait until they are stored."""
-    trail = AuditTrail(url, journal_dir=journal, writer="external" if mode == "external" else "thread")
+    trail = AuditTrail(url, journal_dir=journal, writer="external" if mode in {"external", "drain"} else "thread")
     if mode == "waiting":
         return waiting(trail, count)
+    if mode == "drain":
+        return draining(trail, url, Path(journal), count)
     if mode == "thread":
         trail.start()
         seal_many(trail, 10)
@@ -197,9 +182,27 @@ def produce(url: str, journal: str, count: int, mode: str) -> dict[str, float]:
     seal_many(trail, count)
     produced = time.perf_counter() - started
     trail.sync.flush(300)
-    seconds = time.perf_counter() - started
-    trail.close()
-    return {"seconds": seconds, "produced": produced}
+    stored = time.perf_counter() - started
+    trail.close(60)
+    return {"produced": produced, "stored": stored, "closed": time.perf_counter() - started}
+
+
+def draining(trail: AuditTrail, url: str, journal: Path, count: int) -> dict[str, float]:
+    """A shipper, warm, finds so many entries."""
+    store, prices = store_for(url), PriceBook()
+
+    def ship() -> float:
+        shipper = Shipper(
+            store, journal, signing=lambda health: make_signing(store, url, journal, health), prices=prices
+        )
+        started = time.perf_counter()
+        asyncio.run(shipper.run(once=True))
+        return time.perf_counter() - started
+
+    seal_many(trail, 10)
+    ship()
+    seal_many(trail, count)
+    return {"closed": ship()}
 
 
 def waiting(trail: AuditTrail, count: int) -> dict[str, float]:
@@ -224,9 +227,6 @@ def resident_kb() -> float:
 
 def seal_many(trail: AuditTrail, count: int) -> None:
     """Entries as a wrapped client makes them, without the call."""
-    usage = Usage(
-        input_tokens=700, output_tokens=200, cache_read_tokens=0, raw={"input_tokens": 700, "output_tokens": 200}
-    )
     cost = Cost(
         status="priced",
         nano=3_400_000,
@@ -235,6 +235,8 @@ def seal_many(trail: AuditTrail, count: int) -> None:
     )
     recorder, sink = trail.recorder(), trail.sink
     for number in range(count):
+        counts = {"input_tokens": 700 + number % 991, "output_tokens": 200 + number % 97}  # hardly ever the same
+        usage = Usage(cache_read_tokens=0, raw=counts, **counts)
         call = recorder.draft(
             provider="anthropic",
             model=f"claude-{number % 5}",

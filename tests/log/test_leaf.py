@@ -20,6 +20,7 @@ from auditmw.log.leaf import (
     draw_salts,
     leaf_bytes,
     leaf_hash,
+    salted,
 )
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
@@ -66,6 +67,12 @@ def test_salts_are_fresh_for_each_row_and_zero_for_empty_classes():
     assert first[32:] == bytes(128)
     assert second[32:96] == bytes(64)
     assert second[96:128] != bytes(32)
+
+
+@given(st.lists(rows, max_size=3))
+def test_salting_and_hashing_in_one_go_gives_what_verification_computes(several):
+    for values, (salts, leaf) in zip(several, salted(several), strict=True):
+        assert leaf_hash(values, salts) == leaf
 
 
 @given(rows, st.integers(0, len(STORED_FIELDS) - 1), value)

@@ -19,11 +19,14 @@ def commit(name: str, version: int, salt: bytes, canonical: bytes) -> bytes:
     """
     if len(salt) != SALT_BYTES:
         raise EvidenceError(f"a salt has {SALT_BYTES} bytes, not {len(salt)}")
-    return sha256(_prefix(name, version) + salt + canonical).digest()
+    return sha256(commitment_prefix(name, version) + salt + canonical).digest()
 
 
 @lru_cache(maxsize=64)
-def _prefix(name: str, version: int) -> bytes:
-    """Every part but the last has a fixed or a stated length, so that no two inputs make the same bytes."""
+def commitment_prefix(name: str, version: int) -> bytes:
+    """What is hashed before salt and bytes.
+
+    Every part but the last has a fixed or a stated length, so that no two inputs make the same bytes.
+    """
     encoded = name.encode()
     return DOMAIN + len(encoded).to_bytes(2, "big") + encoded + version.to_bytes(2, "big")

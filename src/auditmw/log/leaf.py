@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -19,7 +20,7 @@ import msgspec
 
 from auditmw.entry import CORE_FIELDS, FIELD_CLASSES, AuditEntry
 from auditmw.errors import EvidenceError
-from auditmw.log.commitment import SALT_BYTES, commit
+from auditmw.log.commitment import SALT_BYTES, commit, commitment_prefix
 from auditmw.log.merkle import leaf_hash as hash_leaf
 
 STORED_FIELDS: Final[tuple[str, ...]] = tuple(
@@ -33,10 +34,11 @@ _EMPTY_SLOT: Final = bytes(SALT_BYTES)
 
 def _canonical_object(fields: tuple[str, ...]) -> type[msgspec.Struct]:
     """A struct whose JSON is the canonical object of these fields, None ones left out."""
-    return msgspec.defstruct("CanonicalObject", [(name, Any, None) for name in sorted(fields)], omit_defaults=True)
+    members = [(name, Any, None) for name in sorted(fields)]
+    return msgspec.defstruct("CanonicalObject", members, omit_defaults=True, gc=False)
 
 
-def _values_of(fields: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+def _values_of(fields: Sequence[str]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
     places = [STORED_FIELDS.index(name) for name in sorted(fields)]
     if len(places) > 1:
         return itemgetter(*places)
@@ -44,11 +46,13 @@ def _values_of(fields: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[Any, 
 
 
 class FieldClass(NamedTuple):
-    """One erasable class: its name, its slot among the salts, its bit in `erased`."""
+    """One erasable class: its name, its slot among the salts, its bit in `erased`, what its commitments begin with."""
 
     name: str
+    number: int
     slot: slice
     bit: int
+    prefix: bytes
     values_of: Callable[[Sequence[Any]], tuple[Any, ...]]
     object: type[msgspec.Struct]
     nothing: tuple[None, ...]
@@ -57,8 +61,10 @@ class FieldClass(NamedTuple):
 CLASSES: Final[tuple[FieldClass, ...]] = tuple(
     FieldClass(
         name=name,
+        number=number,
         slot=slice(number * SALT_BYTES, (number + 1) * SALT_BYTES),
         bit=1 << number,
+        prefix=commitment_prefix(name, CLASS_VERSION),
         values_of=_values_of(fields),
         object=_canonical_object(fields),
         nothing=(None,) * len(fields),
@@ -73,10 +79,11 @@ CONTENT: Final = CLASSES[-1]
 """The class whose values lie in a table of their own."""
 
 _BY_NAME: Final = sorted(CLASSES, key=lambda field_class: field_class.name)
-_CORE_KEYS: Final = tuple(sorted((*CORE_FIELDS, "commitments")))
-_COMMITMENTS_AT: Final = _CORE_KEYS.index("commitments")
-_core_values = _values_of(CORE_FIELDS)
-_CoreObject = _canonical_object(_CORE_KEYS)
+_WITH_VALUES: Final = [field_class for field_class in _BY_NAME if field_class is not CONTENT]
+_COMMITMENTS: Final = "commitments"
+_before_commitments = _values_of([name for name in CORE_FIELDS if name < _COMMITMENTS])
+_after_commitments = _values_of([name for name in CORE_FIELDS if name > _COMMITMENTS])
+_CoreObject = _canonical_object((*CORE_FIELDS, _COMMITMENTS))
 _encode = msgspec.json.Encoder().encode
 
 
@@ -88,6 +95,23 @@ def draw_salts(rows: Sequence[Sequence[Any]]) -> list[bytes]:
         drawn = random[number * SALTS_BYTES : (number + 1) * SALTS_BYTES]
         salts.append(b"".join([drawn[c.slot] if _is_filled(c, values) else _EMPTY_SLOT for c in CLASSES]))
     return salts
+
+
+def salted(rows: Sequence[Sequence[Any]]) -> list[tuple[bytes, bytes]]:
+    """Fresh salts for each of these rows of stored values, and its leaf hash: `draw_salts` and `leaf_hash` in one."""
+    random = os.urandom(SALTS_BYTES * len(rows))
+    return [_salted(values, random[n * SALTS_BYTES : (n + 1) * SALTS_BYTES]) for n, values in enumerate(rows)]
+
+
+def _salted(values: Sequence[Any], drawn: bytes) -> tuple[bytes, bytes]:
+    slots, found = [_EMPTY_SLOT] * len(CLASSES), {}
+    for field_class in _WITH_VALUES:
+        own = field_class.values_of(values)
+        if own != field_class.nothing:
+            salt = slots[field_class.number] = drawn[field_class.slot]
+            canonical = _encode(field_class.object(*own))
+            found[field_class.name] = sha256(field_class.prefix + salt + canonical).hexdigest()
+    return b"".join(slots), hash_leaf(_core_bytes(values, found))
 
 
 def bind_content(salts: bytes, sealed: bytes) -> tuple[bytes, bytes]:
@@ -109,9 +133,7 @@ def leaf_bytes(values: Sequence[Any], salts: bytes, erased: int = 0) -> bytes:
     """
     if len(salts) != SALTS_BYTES or erased >> len(CLASSES):
         raise EvidenceError(f"salts of {len(salts)} bytes and erased = {erased} are not what auditmw writes")
-    core = list(_core_values(values))
-    core.insert(_COMMITMENTS_AT, _commitments(values, salts, erased) or None)
-    return _encode(_CoreObject(*core))
+    return _core_bytes(values, _commitments(values, salts, erased))
 
 
 def leaf_hash(values: Sequence[Any], salts: bytes, erased: int = 0) -> bytes:
@@ -143,6 +165,10 @@ def erase(values: Sequence[Any], salts: bytes, erased: int, classes: int) -> tup
             slot = commit(field_class.name, CLASS_VERSION, slot, class_bytes(field_class, values))
         slots.append(slot)
     return b"".join(slots), erased | going
+
+
+def _core_bytes(values: Sequence[Any], commitments: dict[str, str]) -> bytes:
+    return _encode(_CoreObject(*_before_commitments(values), commitments or None, *_after_commitments(values)))
 
 
 def _commitments(values: Sequence[Any], salts: bytes, erased: int) -> dict[str, str]:

@@ -7,6 +7,7 @@ text. The SQL stores differ only in how they spell times, booleans and the write
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_type_hints
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from auditmw.canonical import MAX_INT, canonical_json
 from auditmw.entry import JSON_FIELDS, AuditEntry
 from auditmw.errors import PoisonEntry, StoreError
-from auditmw.log.leaf import STORED_FIELDS, bind_content, draw_salts, leaf_hash
+from auditmw.log.leaf import STORED_FIELDS, bind_content, draw_salts, leaf_hash, salted
 from auditmw.stores.protocol import Batch
 
 ColumnKind = Literal["text", "integer", "boolean", "time", "json"]
@@ -64,6 +65,8 @@ def places_of(kind: ColumnKind) -> tuple[int, ...]:
 
 
 _JSON: Final = places_of("json")
+_KNOWN_BYTES: Final = 512
+_sorted_json: Final = msgspec.json.Encoder(order="sorted").encode
 
 
 class SealedContent(msgspec.Struct, frozen=True, array_like=True):
@@ -95,12 +98,12 @@ class Leaf(NamedTuple):
     content: BoundContent | None = None
 
 
-def make_leaves(batch: Batch, first: int, stored_at_us: int) -> list[Leaf]:
-    """The batch's entries from place `first` on as they are stored at this time, with fresh salts.
+def make_leaves(batch: Batch, first: int, stored_at_us: int, until: int | None = None) -> list[Leaf]:
+    """The batch's entries from place `first` on, before `until`, as they are stored at this time, with fresh salts.
 
     Raises PoisonEntry for the first entry that no store could hold and give back as it was.
     """
-    places = range(first, len(batch.entries))
+    places = range(first, len(batch.entries) if until is None else min(until, len(batch.entries)))
     try:
         rows = [_to_row(batch, place, stored_at_us) for place in places]
         return _leaves(rows, [batch.entries[place].content for place in places])
@@ -114,8 +117,23 @@ def to_row(entry: AuditEntry) -> list[Any]:
     del values[_LEAF_INDEX:]
     for place in _JSON:
         if values[place] is not None:
-            values[place] = canonical_json(values[place]).decode()
+            values[place] = _json_text(values[place])
     return values
+
+
+def _json_text(value: Any) -> str:
+    """Canonical JSON, worked out once for what comes again and again, as unit prices do."""
+    try:
+        spelled = _sorted_json(value)
+    except Exception:  # what msgspec cannot write is made safe first
+        return canonical_json(value).decode()
+    known = len(spelled) <= _KNOWN_BYTES and b"null" not in spelled  # which may stand for a NaN
+    return _known_text(spelled) if known else canonical_json(value).decode()
+
+
+@lru_cache(maxsize=1024)
+def _known_text(spelled: bytes) -> str:
+    return canonical_json(msgspec.json.decode(spelled)).decode()
 
 
 def to_entry(row: Sequence[Any], leaf_index: int) -> AuditEntry:
@@ -130,10 +148,9 @@ def to_entry(row: Sequence[Any], leaf_index: int) -> AuditEntry:
 
 def _leaves(rows: list[list[Any]], contents: Sequence[bytes | None]) -> list[Leaf]:
     msgspec.convert(rows, list[_Row])  # type: ignore[valid-type]  # a struct made at run time
-    drawn = draw_salts(rows)
     if not any(contents):
-        return [Leaf(row, salts, leaf_hash(row, salts)) for row, salts in zip(rows, drawn, strict=True)]
-    return list(map(_with_content, rows, drawn, contents))
+        return [Leaf(row, *sealed) for row, sealed in zip(rows, salted(rows), strict=True)]
+    return list(map(_with_content, rows, draw_salts(rows), contents))
 
 
 def _with_content(row: list[Any], salts: bytes, content: bytes | None) -> Leaf:
