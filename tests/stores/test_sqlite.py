@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -241,3 +244,19 @@ async def test_a_file_that_is_there_keeps_the_mode_that_somebody_gave_it(tmp_pat
     await store.open()
     await store.close()
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+def has_log_after_another_process_read(path):
+    """Whether a process that came and went thought itself the last one: it would have removed the log."""
+    read = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM audit_trail').fetchall()"
+    subprocess.run([sys.executable, "-c", read, path], check=True)
+    return Path(f"{path}-wal").exists()
+
+
+async def test_to_open_a_trail_again_releases_no_lock_of_those_who_have_it_open(store, path, make_batch):
+    await store.append(make_batch())
+    again = SqliteStore(path)
+    await again.open()
+    await again.close()
+    assert has_log_after_another_process_read(path)
+    await store.append(make_batch("w2"))

@@ -73,9 +73,12 @@ async def connect(path: str, *, write: bool) -> aiosqlite.Connection:
 
 
 def _make_private(path: str) -> None:
-    """Make the file, where there is none, for this user alone; SQLite gives its mode to the log beside it."""
+    """Make the file, where there is none, for this user alone; SQLite gives its mode to the log beside it.
+
+    One that is there is never opened here: to close it again would release the locks that SQLite holds on it.
+    """
     with suppress(OSError):  # SQLite says what is wrong
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 async def reopened(db: aiosqlite.Connection, path: str, all_closed: Barrier, over: Event, *, write: bool) -> None:
