@@ -67,6 +67,14 @@ def test_consultations_have_a_date_and_a_purpose_and_no_name(people, trail, priv
     assert "carla" not in (tmp_path / "two" / "index.html").read_text()
 
 
+def test_a_user_learns_of_consultations_of_them_and_not_of_those_that_they_made(people, trail, privacy, tmp_path):
+    with ControlLog(trail.url, actor="alice") as log:
+        record_read(log, privacy, "content", "complaint 4711", 1, subject="alice")
+        record_read(log, privacy, "content", "of somebody else", 1, subject="bob")
+        summary = give_access(log, privacy, ALICE, tmp_path / "one")
+    assert [c["purpose"] for c in summary.consultations] == ["complaint 4711"]
+
+
 def test_the_manifest_is_signed_and_covers_the_files(people, trail, privacy, tmp_path):
     signer = Ed25519Signer.generate(privacy.head()[0])
     with ControlLog(trail.url, signing_key=signer) as log:

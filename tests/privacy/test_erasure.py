@@ -127,6 +127,26 @@ def test_what_the_log_says_of_an_erasure_is_never_erased_with_a_person(trail, ma
     assert (read.subject, read.metadata) == (None, {"purpose": "support", "count": 1})
 
 
+def test_what_the_log_says_about_a_user_goes_with_them(trail, make_entry, erase, log):
+    trail.append("w", [make_entry(1)])
+    log.declare("read", subject="alice", what="content", purpose="support")
+    log.declare("read", subject="alice", tenant="other", what="content", purpose="support")
+    log.declare("read", subject="bob", what="content", purpose="support")
+    trail.append("v", [make_entry(2, user_id="dora", subject="alice")])
+    assert erase(Person(user_id="alice", tenant="acme")).answer == "erased"
+    assert [entry.subject for entry in trail.controls("read")] == [None, "alice", "bob"]
+    assert erase().classes["who"] == 2
+    assert [entry.subject for entry in trail.controls("read")] == [None, None, "bob"]
+    assert [entry.subject for entry in trail.entries(user_id="dora")] == ["alice"]
+    assert trail.verify().verdict == "self-consistent"
+
+
+def test_a_user_of_whom_only_the_log_tells_is_known(trail, erase, log):
+    log.declare("read", subject="alice", what="query", count=0)
+    assert erase().answer == "erased"
+    assert erase().answer == "not_found"
+
+
 def test_a_running_process_that_holds_entries_makes_it_partly(trail, make_entry, erase, log, privacy):
     entry, payload = encode(make_entry(7, request_id="0" * 32))
     journal = Journal(log.journal_dir)

@@ -99,10 +99,19 @@ def test_what_the_log_says_about_a_person_is_restricted_too(trail, make_entry, e
     assert [entry.subject for entry in trail.entries(kind="control", restricted=True)] == ["alice"]
 
 
+def test_a_record_of_who_read_what_is_restricted_goes_with_it(trail, make_entry, erase, privacy, log, later):
+    trail.append("w", [make_entry(1)])
+    set_policy(log, privacy, KEPT)
+    erase()
+    log.declare("read", subject="alice", what="restricted", purpose="claim")
+    assert [receipt.answer for receipt in later(days=40)] == ["erased"]
+    assert [entry.subject for entry in trail.controls("read")] == [None]
+
+
 def test_a_held_entry_is_restricted_while_its_erasure_waits(trail, make_entry, erase, privacy, log):
     trail.append("w", [make_entry(1)])
     add_hold(log, privacy, "a claim", user_id="alice")
-    assert erase().restricted == 1
+    assert erase().restricted == 2  # it, and what the log says of the hold
     assert trail.entries() == []
 
 

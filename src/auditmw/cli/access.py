@@ -15,7 +15,7 @@ from auditmw.cli.reads import ActorOption, RestrictedOption
 from auditmw.locations import key_directory
 from auditmw.privacy.access import give_access
 from auditmw.privacy.control import ControlLog
-from auditmw.privacy.person import Person
+from auditmw.privacy.person import Person, is_known
 from auditmw.privacy.vault import Vault, find_content_key
 from auditmw.stores.privacy import open_privacy
 
@@ -47,8 +47,8 @@ def access(
     vault = Vault(find_content_key(key_directory(url), os.environ)) if content else None
     store = open_privacy(url)
     try:
-        if not store.rows(person.conditions(), 0, store.head()[1], 1):
-            raise NotFound(f"nothing is held of {user or subject}")
+        if not is_known(store, person):
+            raise NotFound(f"nothing is held of {person.name}")
         with ControlLog(url, actor=actor) as log:
             given = give_access(log, store, person, out, purpose=purpose, vault=vault, restricted=restricted)
     finally:

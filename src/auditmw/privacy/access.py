@@ -17,7 +17,7 @@ from auditmw.log.keys import Signer
 from auditmw.log.note import sign_note
 from auditmw.privacy.control import ControlLog
 from auditmw.privacy.holds import holds_of, is_held
-from auditmw.privacy.person import Person, require_one_tenant
+from auditmw.privacy.person import Person, entries_of, require_one_tenant
 from auditmw.privacy.policy import CLASS_NAMES, SETTING, policy_of
 from auditmw.privacy.reading import record_read
 from auditmw.privacy.retention import ClassRules
@@ -74,9 +74,8 @@ def give_access(
     with (directory / ENTRIES).open("wb") as file:
         for line in _lines(store, person, vault, summary, restricted=restricted):
             file.write(msgspec.json.encode(line) + b"\n")
-    who = person.user_id or person.subject
-    record_read(log, store, "access", purpose, summary.entries, subject=who, tenant=person.tenant)
-    (directory / PAGE).write_text(_page(store, who or "", summary), "utf-8")
+    record_read(log, store, "access", purpose, summary.entries, subject=person.name, tenant=person.tenant)
+    (directory / PAGE).write_text(_page(store, person.name, summary), "utf-8")
     (directory / MANIFEST).write_text(_manifest(log, store, directory, summary), "utf-8")
     return summary
 
@@ -87,18 +86,16 @@ def _lines(
     """One object an entry."""
     policy, holds = policy_of(store.settings(SETTING)), holds_of(store)
     rules = {} if policy is None else policy.rules()
-    at, size = 0, store.head()[1]
-    while rows := store.rows(person.conditions(), at, size, _PAGE):
-        at = rows[-1].leaf_index + 1
+    for rows in entries_of(store, person):
         for row in rows:
+            entry = to_entry(row.values, row.leaf_index)
+            if entry.kind == "control":
+                _note_consultation(entry, person, summary)
+                continue
             if row.restricted is not None:
                 summary.restricted += 1
                 if not restricted:
                     continue
-            entry = to_entry(row.values, row.leaf_index)
-            if entry.kind == "control":
-                _note_consultation(entry, summary)
-                continue
             summary.held += is_held(holds, row)
             _note(entry, summary)
             line = _fields(entry, person) | {"gone_by": _ends(entry, rules)}
@@ -143,8 +140,8 @@ def _purpose(entry: AuditEntry) -> str:
     return f"{purpose} ({entry.legal_basis})" if entry.legal_basis else purpose
 
 
-def _note_consultation(entry: AuditEntry, summary: Summary) -> None:
-    if entry.action == "read":
+def _note_consultation(entry: AuditEntry, person: Person, summary: Summary) -> None:
+    if entry.action == "read" and entry.subject == person.name:  # what they read themselves is of others
         metadata = entry.metadata or {}
         summary.consultations.append(
             {"when": to_rfc3339(entry.timestamp_us), "what": metadata.get("what"), "purpose": metadata.get("purpose")}

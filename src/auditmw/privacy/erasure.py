@@ -17,7 +17,7 @@ from auditmw.log.findings import runs
 from auditmw.log.leaf import CLASSES, erase
 from auditmw.privacy.control import ControlLog
 from auditmw.privacy.journals import erase_set_aside, is_set_aside, wait_for_journals
-from auditmw.privacy.person import Person, require_one_tenant
+from auditmw.privacy.person import Person, entries_of, is_known, require_one_tenant
 from auditmw.privacy.receipt import Answer, Receipt
 from auditmw.privacy.runs import declared, merged, portions, total, without
 from auditmw.privacy.standing import Standing
@@ -93,8 +93,7 @@ class Erasure:
             if request.person == person:
                 request.searched = False
                 return request
-        size = self._store.head()[1]
-        known = self._store.rows(person.conditions(), 0, size, 1) or is_set_aside(self._log.journal_dir, person)
+        known = is_known(self._store, person) or is_set_aside(self._log.journal_dir, person)
         if not known and not wait_for_journals(self._log.journal_dir, person, 0):
             return None
         return Request(id=uuid4().hex, person=person, requested_at_us=self._now_us())
@@ -151,15 +150,15 @@ class Erasure:
     def _entries(self, request: Request) -> Iterator[list[KeptRow]]:
         """The entries that the request is about, page by page: those that bear its id, and all others of the person.
 
-        Those come first, as an entry that has lost its person is found by nothing else.
+        Those come first, as an entry that has lost its person is found by nothing else. What the log has said about
+        the person meanwhile belongs to it whenever it goes on, as the request itself may have led to it.
         """
-        size = self._store.head()[1]
-        marked = Condition("restricted", "=", request.id)
-        for wanted in [[marked], *([] if request.searched else [request.person.conditions()])]:
-            first = 0
-            while rows := self._store.rows(wanted, first, size, _PAGE):
-                first = rows[-1].leaf_index + 1
-                yield [row for row in rows if wanted == [marked] or row.restricted != request.id]
+        first, size = 0, self._store.head()[1]
+        while rows := self._store.rows([Condition("restricted", "=", request.id)], first, size, _PAGE):
+            first = rows[-1].leaf_index + 1
+            yield rows
+        for rows in entries_of(self._store, request.person, made=not request.searched):
+            yield [row for row in rows if row.restricted != request.id]
 
     def _restrict(self, rows: list[KeptRow], erasure: str | None) -> None:
         if rows:

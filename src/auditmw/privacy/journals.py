@@ -20,6 +20,7 @@ from auditmw.sealing import decode
 
 _SET_ASIDE: Final = "set_aside*.jsonl"
 _FIELDS: Final = AuditEntry.__struct_fields__
+_ABOUT: Final = ("user_id", "subject", "tenant", "kind")
 _POLL_SECONDS: Final = 0.1
 
 
@@ -54,7 +55,11 @@ def erase_set_aside(directory: Path | None, person: Person) -> int:
 def _mentioning(directory: Path | None, person: Person) -> int:
     if directory is None or not directory.is_dir():
         return 0
-    return sum(any(person.made(entry) for entry in _entries(directory, writer)) for writer in writers(directory))
+
+    def concerned(entry: AuditEntry) -> bool:
+        return person.concerns(**{name: getattr(entry, name) for name in _ABOUT})
+
+    return sum(any(map(concerned, _entries(directory, writer))) for writer in writers(directory))
 
 
 def _entries(directory: Path, writer: bytes) -> Iterator[AuditEntry]:
@@ -85,6 +90,8 @@ def _set_aside(directory: Path | None, person: Person) -> Iterator[tuple[Path, i
 def _is_of(line: bytes, person: Person) -> bool:
     try:
         fields: dict[str, Any] = dict(zip(_FIELDS, msgspec.json.decode(line)["entry"], strict=False))
+        if not fields.keys() >= set(_ABOUT):
+            return False
     except (msgspec.DecodeError, KeyError, TypeError):
         return False
-    return all(value is None or fields.get(name) == value for name, value in person._asdict().items())
+    return person.concerns(**{name: fields[name] for name in _ABOUT})
