@@ -66,6 +66,8 @@ def _show(done: Receipt) -> None:
     say(f"{done.answer.replace('_', ' ')}: removed {counts}")
     for reason in done.kept:
         say(f"kept: {texts.printable(reason)}")
+    if done.restricted:
+        say(f"restricted: {done.restricted:,} entries, shown with --restricted and a --purpose alone")
     if done.answer != "not_found":
         for place in done.left_behind:
             say(f"not reached: {place}")

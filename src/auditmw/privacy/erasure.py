@@ -238,5 +238,5 @@ class Erasure:
         return self._log.clock.now_us()
 
 
-def _export(data: Any) -> str:
-    return ", ".join(f"{name}: {value}" for name, value in data.items()) if isinstance(data, dict) else str(data)
+def _export(data: dict[str, Any]) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in data.items())
