@@ -8,11 +8,12 @@ import pytest
 
 from auditmw.errors import ClockJumped, ConfigurationError, StoreUnavailable
 from auditmw.privacy.changes import set_policy
+from auditmw.privacy.due import overdue
 from auditmw.privacy.erasure import Erasure
 from auditmw.privacy.holds import add_hold, release_hold
 from auditmw.privacy.person import Person
 from auditmw.privacy.policy import Bounds, Policy, read_policy
-from auditmw.privacy.sweep import Sweep, overdue
+from auditmw.privacy.sweep import Sweep
 from auditmw.stores.privacy import alone, open_privacy
 from auditmw.testing import FakeClock
 

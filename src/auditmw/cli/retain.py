@@ -17,8 +17,9 @@ from auditmw.cli.reads import ActorOption
 from auditmw.errors import ClockJumped, ConfigurationError
 from auditmw.privacy.changes import set_policy
 from auditmw.privacy.control import ControlLog
+from auditmw.privacy.job import Swept
 from auditmw.privacy.policy import Policy, read_policy
-from auditmw.privacy.sweep import Sweep, Swept
+from auditmw.privacy.sweep import Sweep
 from auditmw.reports.columns import Column
 from auditmw.stores.privacy import PrivacyStore, open_privacy
 

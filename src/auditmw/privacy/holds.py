@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -11,8 +11,10 @@ import msgspec
 
 from auditmw.entry import to_us
 from auditmw.errors import ConfigurationError
+from auditmw.log.findings import runs
 from auditmw.log.leaf import STORED_FIELDS
 from auditmw.privacy.control import ControlLog
+from auditmw.privacy.runs import Run
 from auditmw.stores.filters import Condition
 from auditmw.stores.privacy import KeptRow, PrivacyStore
 
@@ -139,12 +141,23 @@ def is_held(holds: Sequence[Hold], row: KeptRow) -> bool:
     return any(hold.covers(row.values) for hold in holds)
 
 
+def held_runs(store: PrivacyStore, holds: Sequence[Hold], first: int, until: int) -> list[Run]:
+    """The leaves of these that holds cover; what two of them cover is there twice."""
+    found: list[Run] = []
+    for hold in holds:
+        for conditions in hold.conditions():
+            found += runs(_covered(store, conditions, first, until))
+    return found
+
+
 def count_held(store: PrivacyStore, hold: Hold) -> int:
     """How many entries a hold covers, apart from what the log says of itself."""
-    seen: set[int] = set()
-    for conditions in hold.conditions():
-        first, size = 0, store.head()[1]
-        while rows := store.rows([*conditions, Condition("kind", "<>", "control")], first, size, _PAGE):
-            seen |= {row.leaf_index for row in rows}
-            first = rows[-1].leaf_index + 1
-    return len(seen)
+    first, size, calls = store.first_leaf(), store.head()[1], Condition("kind", "<>", "control")
+    scopes = [[*conditions, calls] for conditions in hold.conditions()]
+    return len({leaf for conditions in scopes for leaf in _covered(store, conditions, first, size)})
+
+
+def _covered(store: PrivacyStore, conditions: Sequence[Condition], first: int, until: int) -> Iterator[int]:
+    while rows := store.rows(conditions, first, until, _PAGE):
+        yield from (row.leaf_index for row in rows)
+        first = rows[-1].leaf_index + 1

@@ -15,7 +15,8 @@ from auditmw.errors import AuditError, ConfigurationError
 from auditmw.health import Health
 from auditmw.log.keys import Signer
 from auditmw.privacy.control import ControlLog
-from auditmw.privacy.sweep import Sweep, overdue
+from auditmw.privacy.due import overdue
+from auditmw.privacy.sweep import Sweep
 from auditmw.privacy.watch import OVERDUE
 from auditmw.stores.privacy import open_privacy
 

@@ -10,8 +10,8 @@ from auditmw.clock import Clock
 from auditmw.diagnostics import report
 from auditmw.errors import AuditError
 from auditmw.health import Health
+from auditmw.privacy.due import overdue
 from auditmw.privacy.policy import policy_of
-from auditmw.privacy.sweep import overdue
 from auditmw.stores.privacy import open_privacy
 from auditmw.stores.protocol import Store
 

@@ -25,6 +25,11 @@ class Month(NamedTuple):
         return Month(self.year + self.month // 12, self.month % 12 + 1)
 
     @property
+    def start(self) -> datetime:
+        """Its first moment."""
+        return datetime(self.year, self.month, 1, tzinfo=UTC)
+
+    @property
     def table(self) -> str:
         """The partition's name."""
         return f"audit_entries_{self.year:04}_{self.month:02}"

@@ -20,6 +20,7 @@ from auditmw.stores.filters import Condition
 from auditmw.stores.growth import slice_hashes
 from auditmw.stores.partitions import Month
 from auditmw.stores.postgres_connection import PostgresUrl, explained
+from auditmw.stores.postgres_pruning import delete_before, delete_unused, first_leaf, leaf_since
 from auditmw.stores.postgres_rows import ENTRIES, LEAF_HASHES, LEAF_INDEX, NAMES, VALUES
 from auditmw.stores.postgres_schema import prepare_schema
 from auditmw.stores.privacy import DeclaredEntry, ErasedRow, KeptContent, KeptRow, columns_of
@@ -32,13 +33,9 @@ _ROWS: Final = f"""
     SELECT {LEAF_INDEX}, e.salts, e.erased, e.restricted, {VALUES} {ENTRIES}
     WHERE {_FROM_BATCH} AND b.first_leaf < $2 AND {LEAF_INDEX} >= $1 AND {LEAF_INDEX} < $2
 """
-_FIRST: Final = f"SELECT {LEAF_INDEX} {ENTRIES} ORDER BY b.first_leaf, e.seq LIMIT 1"
 _CONTROLS: Final = f"""
     SELECT {LEAF_INDEX}, e.request_id, e.timestamp, coalesce(e.metadata, '{{}}') {ENTRIES}
     WHERE e.kind = 'control' AND e.action = $1 ORDER BY b.first_leaf DESC, e.seq DESC LIMIT $2
-"""
-_UNUSED_KEYS: Final = """
-    DELETE FROM audit_data_keys AS k WHERE NOT EXISTS (SELECT FROM audit_content AS c WHERE c.key_id = k.key_id)
 """
 _CONTENT: Final = """
     SELECT c.leaf_index, c.key_id, c.sealed, k.wrapped_by, k.wrapped
@@ -47,19 +44,6 @@ _CONTENT: Final = """
 _UPDATE: Final = """
     UPDATE audit_entries AS e SET {changes} FROM audit_writers AS w
     WHERE w.id = e.writer_id AND e.stored_at = $1 AND w.writer = $2 AND e.seq = $3
-"""
-_DELETE: Final = """
-    WITH gone AS (
-        SELECT b.first_leaf, b.stored_at, b.writer_id, b.first_seq, least(b.entry_count, $2 - b.first_leaf) AS count
-        FROM audit_batches AS b WHERE b.first_leaf >= $1 AND b.first_leaf < $2
-    )
-    DELETE FROM audit_entries AS e USING gone
-    WHERE e.stored_at = gone.stored_at AND e.writer_id = gone.writer_id
-        AND e.seq >= gone.first_seq AND e.seq < gone.first_seq + gone.count
-"""
-_MONTHS: Final = r"""
-    SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE n.nspname = current_schema() AND c.relkind = 'r' AND c.relname ~ '^audit_entries_\d{4}_\d{2}$' ORDER BY 1
 """
 _OLD_SNAPSHOTS: Final = """
     SELECT count(*) FROM pg_stat_activity
@@ -71,8 +55,6 @@ _PARENT: Final = "audit_entries"
 _STATISTICS: Final = "pg_statistic"
 """Where the most common values of a column lie, after the last ANALYZE and before it."""
 _PAUSE_SECONDS: Final = 0.1
-_LOCK_MS: Final = 200
-"""So long a partition that goes may hold up those who write."""
 
 
 class PostgresPrivacy:
@@ -116,14 +98,13 @@ class PostgresPrivacy:
 
     def first_leaf(self) -> int:
         """The first entry that is there."""
-        rows = self._all(_FIRST)
-        return rows[0][0] if rows else self.head()[1]
+        found = self._run(first_leaf(self._db))
+        return self.head()[1] if found is None else int(found)
 
     def leaf_since(self, stored_at_us: int) -> int:
         """The first entry stored at this time or later."""
-        sql = "SELECT min(first_leaf) FROM audit_batches WHERE stored_at >= $1"
-        found = self._all(sql, to_datetime(stored_at_us))[0][0]
-        return self.head()[1] if found is None else found
+        found = self._run(leaf_since(self._db, to_datetime(stored_at_us)))
+        return self.head()[1] if found is None else int(found)
 
     def moments(self, since_us: int) -> list[int]:
         """When something was stored, by the hour."""
@@ -162,44 +143,15 @@ class PostgresPrivacy:
             await self._db.executemany(sql, places)
             if classes & CONTENT.bit:
                 leaves = [row.leaf_index for row, _, _ in rows]
-                await self._db.execute("DELETE FROM audit_content WHERE leaf_index = ANY($1::bigint[])", leaves)
-                await self._db.execute(_UNUSED_KEYS)
+                sql = "DELETE FROM audit_content WHERE leaf_index = ANY($1::bigint[]) RETURNING key_id"
+                await delete_unused(self._db, {key_id for (key_id,) in await self._db.fetch(sql, leaves)})
             self._last_change = str(await self._db.fetchval("SELECT pg_current_xact_id()::xid::text"))
         self._touched |= {Month.of(stored_at).table for stored_at, *_ in places}
 
-    def delete_before(self, leaf: int, limit: int) -> int:
-        """Drop a month that lies wholly before the leaf, else remove entries of the month in which the leaf lies."""
-        first = self.first_leaf()
-        if first >= leaf:
-            return 0
-        if self._all("DELETE FROM audit_content WHERE leaf_index < $1 RETURNING 1", leaf):
-            self._run(self._db.execute(_UNUSED_KEYS))
-        kept = self._all("SELECT stored_at FROM audit_batches WHERE first_leaf + entry_count > $1 LIMIT 1", leaf)
-        newest = min((row[0] for row in kept), default=None) or to_datetime(self.head()[2])
-        months = [name for (name,) in self._all(_MONTHS) if name < Month.of(newest).table]
-        if months:
-            return int(self._run(self._drop(months[0])))
-        (from_batch,) = self._all("SELECT max(first_leaf) FROM audit_batches WHERE first_leaf <= $1", first)[0]
-        status: str = self._run(self._db.execute(_DELETE, from_batch, min(leaf, first + limit)))
-        return int(status.rpartition(" ")[2])
-
-    async def _drop(self, month: str) -> int:
-        """Drop a partition; whoever writes is held up for a fifth of a second at most, then it waits for a better time.
-
-        Raises StoreUnavailable where no such time comes within a minute.
-        """
-        count = int(await self._db.fetchval(f"SELECT count(*) FROM {month}"))  # noqa: S608  (a name of ours)
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                async with self._db.transaction():
-                    await self._db.execute(f"SET LOCAL lock_timeout = {_LOCK_MS}")
-                    await self._db.execute(f"DROP TABLE {month}")
-                return count or 1
-            except asyncpg.LockNotAvailableError:
-                if time.monotonic() >= deadline:
-                    raise
-            await asyncio.sleep(_PAUSE_SECONDS)
+    def delete_before(self, leaf: int, limit: int) -> int | None:
+        """Remove whole entries: months as partitions, the rest in batches."""
+        removed: int | None = self._run(delete_before(self._db, leaf, limit))
+        return removed
 
     def scrub(self, seconds: float) -> list[str]:
         """Write the tables anew that hold what was removed, when nobody can see it any more."""

@@ -103,8 +103,11 @@ class PrivacyStore(Protocol):
     def restrict(self, rows: Sequence[KeptRow], erasure: str | None) -> None:
         """Show these entries only to who asks for them by name, on behalf of this erasure; None: to everybody."""
 
-    def delete_before(self, leaf: int, limit: int) -> int:
-        """Remove whole entries before a leaf, at most about so many at once; returns how many, 0 when none is left."""
+    def delete_before(self, leaf: int, limit: int) -> int | None:
+        """Remove whole entries before a leaf, content and its keys among them, at most about so many at once.
+
+        Returns how many went, which may be none yet; None when nothing is left.
+        """
 
     def scrub(self, seconds: float) -> list[str]:
         """See to it that nothing that was removed lies in the store's files; what could not be done, in words."""

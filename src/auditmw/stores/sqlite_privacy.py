@@ -40,7 +40,9 @@ _CONTENT: Final = """
     SELECT c.leaf_index, c.key_id, c.sealed, k.wrapped_by, k.wrapped
     FROM audit_content AS c LEFT JOIN audit_data_keys AS k ON k.key_id = c.key_id WHERE c.leaf_index = ?
 """
-_UNUSED_KEYS: Final = "DELETE FROM audit_data_keys WHERE key_id NOT IN (SELECT key_id FROM audit_content)"
+_UNUSED_KEY: Final = """
+    DELETE FROM audit_data_keys WHERE key_id = ?1 AND NOT EXISTS (SELECT 1 FROM audit_content WHERE key_id = ?1)
+"""
 _LOCK: Final = "privacy.lock"
 _PAUSE_SECONDS: Final = 0.05
 
@@ -133,10 +135,8 @@ class SqlitePrivacy:
         with self._transaction() as db:
             db.executemany(sql, [(salts, erased, row.leaf_index) for row, salts, erased in rows])
             if classes & CONTENT.bit:
-                db.executemany(
-                    "DELETE FROM audit_content WHERE leaf_index = ?", [(row.leaf_index,) for row, _, _ in rows]
-                )
-                db.execute(_UNUSED_KEYS)
+                leaves = canonical_json([row.leaf_index for row, _, _ in rows]).decode()
+                _delete_content(db, "leaf_index IN (SELECT value FROM json_each(?))", leaves)
 
     def restrict(self, rows: Sequence[KeptRow], erasure: str | None) -> None:
         """Mark entries as restricted, or as what they were."""
@@ -144,16 +144,14 @@ class SqlitePrivacy:
         with self._transaction() as db:
             db.executemany(sql, [(erasure, row.leaf_index) for row in rows])
 
-    def delete_before(self, leaf: int, limit: int) -> int:
+    def delete_before(self, leaf: int, limit: int) -> int | None:
         """Remove whole entries from the beginning."""
         with self._transaction() as db:
             first = self.first_leaf()
             until = min(leaf, first + limit)
             if until <= first:
-                return 0
-            content = db.execute("DELETE FROM audit_content WHERE leaf_index < ?", (until,)).rowcount
-            if content:
-                db.execute(_UNUSED_KEYS)
+                return None
+            _delete_content(db, "leaf_index < ?", until)
             return db.execute("DELETE FROM audit_entries WHERE leaf_index < ?", (until,)).rowcount
 
     def scrub(self, seconds: float) -> list[str]:
@@ -238,6 +236,11 @@ class SqlitePrivacy:
             except BaseException:
                 self._db.rollback()
                 raise
+
+
+def _delete_content(db: sqlite3.Connection, condition: str, value: Any) -> None:
+    sql = f"DELETE FROM audit_content WHERE {condition} RETURNING key_id"  # noqa: S608  (constants)
+    db.executemany(_UNUSED_KEY, sorted(set(db.execute(sql, (value,)).fetchall())))
 
 
 def _row(row: tuple[Any, ...]) -> KeptRow:

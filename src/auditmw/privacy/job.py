@@ -1,0 +1,82 @@
+"""One run of retention: what it works on, how much of the store it may take from the writers, and what it did."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from auditmw.privacy.control import ControlLog
+from auditmw.privacy.holds import Hold
+from auditmw.privacy.policy import Policy
+from auditmw.privacy.retention import ClassRules
+from auditmw.stores.privacy import PrivacyStore
+
+MOST_AT_ONCE: Final = 2000
+_FIRST: Final = 100
+_LEAST: Final = 20
+_HOLD_SECONDS: Final = 0.01
+"""So long one step may keep the writers of a SQLite trail out: as long as one of their own commits takes."""
+_LONGEST_PAUSE: Final = 0.5
+_PAUSES: Final = 1.5
+"""A writer that finds the store taken looks again after a while, so it must be free most of the time."""
+
+
+class Swept(msgspec.Struct, kw_only=True):
+    """What one run did. `erased` counts entries by field class; `done` tells whether nothing that is due is left."""
+
+    policy: str
+    removed: int = 0
+    erased: dict[str, int] = {}
+    first_leaf: int = 0
+    done: bool = True
+
+
+class Pace:
+    """How long a run may take, and how many entries it takes at once.
+
+    It learns the latter from how long it kept the store, and leaves the store to the writers for longer after that.
+    """
+
+    def __init__(self, seconds: float, most: int) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._most = most
+        self.size = min(most, _FIRST)
+
+    @property
+    def over(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() >= self._deadline
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Around one transaction that removes up to `size` entries."""
+        started = time.monotonic()
+        yield
+        took = time.monotonic() - started
+        factor = min(2.0, max(0.5, _HOLD_SECONDS / max(took, 1e-6)))
+        self.size = min(self._most, max(_LEAST, int(self.size * factor)))
+        time.sleep(min(_LONGEST_PAUSE, took * _PAUSES))
+
+
+class Job(NamedTuple):
+    """What every part of a run needs; `on_step` is told what is about to be done."""
+
+    log: ControlLog
+    store: PrivacyStore
+    policy: Policy
+    rules: Mapping[str, ClassRules]
+    holds: Sequence[Hold]
+    today: date
+    pace: Pace
+    swept: Swept
+    on_step: Callable[[str], None]
+
+    def why(self, classes: Sequence[str]) -> dict[str, Any]:
+        """The policy and its rules that a declaration cites."""
+        rules = [str(rule) for name in classes for part in self.rules[name] for rule in part]
+        return {"policy": self.policy.title, "policy_digest": self.policy.digest, "rules": rules}

@@ -1,0 +1,56 @@
+"""Whole entries that have expired go from the beginning of the log, declared first with the tree that they made."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from auditmw.log.declared import cut_of
+from auditmw.log.examine import Control
+from auditmw.log.merkle import Frontier, split_hashes
+from auditmw.privacy.due import ERASABLE, Cut
+from auditmw.privacy.job import Job
+from auditmw.stores.privacy import PrivacyStore
+
+_HASHES: Final = 65_536
+
+
+def prune(job: Job, cut: Cut) -> None:
+    """Remove the entries before the cut, as far as the time allows.
+
+    The rest of the log still verifies from the frontier that the declaration holds.
+    """
+    if cut.rows <= cut.first:
+        return
+    known = _declared_cut(job.store)
+    if cut.rows > known.size:
+        job.on_step("declare cut")
+        _declare(job, cut, known)
+    removed: int | None = 0
+    while removed is not None and not job.pace.over:
+        job.on_step("delete")
+        with job.pace.step():
+            removed = job.store.delete_before(cut.rows, job.pace.size)
+        job.swept.removed += removed or 0
+    job.swept.first_leaf = job.store.first_leaf()
+    job.swept.done &= removed is None
+
+
+def _declared_cut(store: PrivacyStore) -> Frontier:
+    """The furthest cut that was declared so far."""
+    cuts = (cut_of(Control(one.leaf_index, None, "retain", one.metadata)) for one in store.controls("retain"))
+    return max((cut for cut in cuts if cut is not None), key=lambda cut: cut.size, default=Frontier())
+
+
+def _declare(job: Job, cut: Cut, known: Frontier) -> None:
+    frontier = known
+    while frontier.size < cut.rows:
+        hashes = job.store.leaf_hashes(frontier.size, min(cut.rows, frontier.size + _HASHES))
+        frontier = frontier.extend(split_hashes(hashes))
+    job.log.declare(
+        "retain",
+        **job.why(["core", *ERASABLE]),
+        entries=cut.rows - cut.first,
+        first_leaf=cut.rows,
+        frontier=frontier.to_bytes().hex(),
+        root=frontier.root().hex(),
+    )

@@ -1,0 +1,112 @@
+"""Whole entries that go from the beginning of a PostgreSQL trail: months as partitions, the rest in batches."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from auditmw.stores.partitions import Month
+from auditmw.stores.postgres_rows import ENTRIES, LEAF_INDEX
+
+_WAIT_MS: Final = 60_000
+"""So long those are waited for who read what goes; nobody waits for this."""
+_FIRST: Final = f"""
+    SELECT {LEAF_INDEX} {ENTRIES} WHERE b.stored_at = (SELECT min(stored_at) FROM audit_entries)
+    ORDER BY b.first_leaf, e.seq LIMIT 1
+"""  # noqa: S608  (constants)
+_LAST_MONTH: Final = "SELECT stored_at FROM audit_batches WHERE first_leaf <= $1 ORDER BY first_leaf DESC LIMIT 1"
+_SINCE: Final = "SELECT first_leaf FROM audit_batches WHERE stored_at >= $1 ORDER BY stored_at, first_leaf LIMIT 1"
+_MONTHS: Final = r"""
+    SELECT c.relname, i.inhdetachpending
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    LEFT JOIN pg_inherits AS i ON i.inhrelid = c.oid
+    WHERE n.nspname = current_schema() AND c.relkind = 'r' AND c.relname ~ '^audit_entries_\d{4}_\d{2}$'
+        AND c.relname < $1
+    ORDER BY 1
+    LIMIT 1
+"""
+_ENTRIES: Final = """
+    WITH gone AS (
+        SELECT b.stored_at, b.writer_id, b.first_seq, least(b.entry_count, $2 - b.first_leaf) AS count
+        FROM audit_batches AS b
+        WHERE b.first_leaf >= (SELECT max(first_leaf) FROM audit_batches WHERE first_leaf <= $1) AND b.first_leaf < $2
+    )
+    DELETE FROM audit_entries AS e USING gone
+    WHERE e.stored_at = gone.stored_at AND e.writer_id = gone.writer_id
+        AND e.seq >= gone.first_seq AND e.seq < gone.first_seq + gone.count
+"""
+_CONTENT: Final = """
+    DELETE FROM audit_content
+    WHERE leaf_index IN (SELECT leaf_index FROM audit_content WHERE leaf_index < $1 ORDER BY leaf_index LIMIT $2)
+    RETURNING key_id
+"""
+_UNUSED_KEYS: Final = """
+    DELETE FROM audit_data_keys AS k
+    WHERE k.key_id = ANY($1::text[]) AND NOT EXISTS (SELECT FROM audit_content AS c WHERE c.key_id = k.key_id)
+"""
+
+
+async def first_leaf(db: Any) -> int | None:
+    """The first entry that is there."""
+    found: int | None = await db.fetchval(_FIRST)
+    return found
+
+
+async def leaf_since(db: Any, stored_at: datetime) -> int | None:
+    """The first leaf that was stored at this time or later."""
+    found: int | None = await db.fetchval(_SINCE, stored_at)
+    return found
+
+
+async def delete_before(db: Any, leaf: int, limit: int) -> int | None:
+    """Drop a month that lies wholly before the leaf, else remove entries of the month in which the leaf lies."""
+    last: datetime | None = await db.fetchval(_LAST_MONTH, leaf)
+    if last is None:  # nothing was ever stored
+        return None
+    if month := await db.fetchrow(_MONTHS, Month.of(last).table):
+        return await _drop(db, leaf, limit, *month)
+    first = await first_leaf(db)
+    if first is None or first >= leaf:
+        return None
+    until = min(leaf, first + limit)
+    async with db.transaction():
+        await _delete_content(db, until, limit)
+        status: str = await db.execute(_ENTRIES, first, until)
+    return int(status.rpartition(" ")[2])
+
+
+async def delete_unused(db: Any, keys: set[str]) -> None:
+    """Remove those of these keys that no content is under any more."""
+    if keys:
+        await db.execute(_UNUSED_KEYS, list(keys))
+
+
+async def _drop(db: Any, leaf: int, limit: int, month: str, detaching: bool | None) -> int:
+    """Take a month out of the trail, content first.
+
+    It is detached before it is dropped, which waits until nobody reads it and lets everybody else go on meanwhile;
+    `detaching` is None where that is done, and True where a run was killed in it.
+    """
+    year, number = month.rsplit("_", 2)[1:]
+    until = await leaf_since(db, Month(int(year), int(number)).next().start)
+    async with db.transaction():
+        if await _delete_content(db, leaf if until is None else min(until, leaf), limit):
+            return 0
+    count = await db.fetchval(f"SELECT count(*) FROM {month}")  # noqa: S608  (a name of ours)
+    await db.execute(f"SET statement_timeout = {_WAIT_MS}")
+    try:
+        if detaching is not None:
+            how = "FINALIZE" if detaching else "CONCURRENTLY"
+            await db.execute(f"ALTER TABLE audit_entries DETACH PARTITION {month} {how}")
+        await db.execute(f"DROP TABLE {month}")
+    finally:
+        if not db.is_closed():
+            await db.execute("RESET statement_timeout")
+    return int(count)
+
+
+async def _delete_content(db: Any, until: int, limit: int) -> int:
+    keys = [key_id for (key_id,) in await db.fetch(_CONTENT, until, limit)]
+    await delete_unused(db, set(keys))
+    return len(keys)
