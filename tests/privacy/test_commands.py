@@ -177,3 +177,63 @@ def test_keys_rewrap_changes_the_content_key_and_puts_that_on_record(auditmw, tm
     assert auditmw(*read)[0] == 0
     _, out, _ = auditmw("query", "--kind", "control", "--action", "change", "--format", "json")
     assert [json.loads(line)["metadata"]["what"] for line in out.splitlines()] == ["content_key"]
+
+
+def test_erase_names_what_was_handed_out_before_and_what_is_restricted(auditmw, db, tmp_path):
+    auditmw("export", "--format", "csv", "--out", str(tmp_path / "out.csv"))
+    auditmw("hold", "add", "--session", "alice-1", "--reason", "claim")
+    code, _, err = auditmw("erase", "--user", "alice", "--yes")
+    assert code == 2
+    assert "restricted: 2 entries" in err
+    assert "out.csv" in err.partition("handed out before: ")[2]
+
+
+@pytest.fixture
+def years_later(auditmw, db, monkeypatch):
+    """A trail under the standard policy whose time has come."""
+    auditmw("retain", "--policy", "standard")
+    monkeypatch.setattr("auditmw.clock.SystemClock.now_us", lambda self: 1_900_000_000_000_000)
+
+
+def test_retain_goes_on_when_somebody_says_that_the_clock_is_right(auditmw, db, years_later, monkeypatch):
+    assert auditmw("retain")[0] == 3
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("typer.confirm", lambda question, **_: "clock right" in question)
+    code, _, err = auditmw("retain")
+    assert code == 0
+    assert "removed" in err
+    assert auditmw("retain", "--dry-run")[2] == "nothing is due\n"
+
+
+def test_a_dry_run_shows_a_table(auditmw, db, years_later):
+    code, out, _ = auditmw("retain", "--dry-run")
+    assert code == 0
+    assert "stored in" in out
+
+
+def test_retain_says_when_its_time_was_not_enough(auditmw, db, years_later):
+    code, _, err = auditmw("retain", "--yes", "--seconds", "0")
+    assert code == 0
+    assert "not all that is due is gone yet" in err
+
+
+def test_retain_sweeps_again_and_again_until_it_is_interrupted(auditmw, db, monkeypatch):
+    pauses = []
+
+    def sleep(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("auditmw.cli.retain.time.sleep", sleep)
+    code, _, err = auditmw("retain", "--policy", "standard", "--every", "1h")
+    assert (code, pauses, err.count("standard@1: removed 0 entries")) == (0, [3600, 3600], 2)
+
+
+def test_keys_rewrap_of_a_trail_without_content_writes_nothing(auditmw, db, tmp_path):
+    for name in ("old.key", "new.key"):
+        (tmp_path / name).write_text("ab" * 32)
+        (tmp_path / name).chmod(0o600)
+    assert auditmw("keys", "rewrap", "--old", str(tmp_path / "old.key"), "--new", str(tmp_path / "new.key"))[0] == 0
+    with AuditTrail(db) as trail:
+        assert list(trail.sync.query(kind="control", action="change")) == []

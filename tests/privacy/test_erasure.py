@@ -333,3 +333,37 @@ def test_sqlite_is_asked_for_its_log_again_while_a_reader_holds_it(trail, make_e
     assert "a reader holds the write-ahead log" in receipt.kept[0]
     reader.close()
     assert erase().answer == "erased"
+
+
+# --- journals and what was set aside ----------------------------------------------------------------------------------
+
+
+def test_damaged_and_unknown_files_beside_the_journals_keep_nobody_waiting(trail, make_entry, erase, log):
+    entry, payload = encode(make_entry(7, request_id="0" * 32, user_id="bob"))
+    journal = Journal(log.journal_dir)
+    journal.append_sealed(1, id_bytes(entry.request_id), payload)
+    (path,) = log.journal_dir.glob(f"{journal.writer_id.hex()}*.journal")
+    with path.open("ab") as file:
+        file.write(b"\xff" * 100)  # cut off in the middle of a write
+    (log.journal_dir / f"{journal.writer_id.hex()}.99999999.journal").write_bytes(b"auditmw\x63 of a newer version")
+    trail.append("w", [make_entry(1)])
+    assert erase().answer == "erased"
+    journal.close()
+
+
+def test_a_line_that_was_set_aside_and_is_no_entry_is_passed_over(log, make_entry, erase, trail):
+    log.journal_dir.mkdir(parents=True, exist_ok=True)
+    trail.append("w", [make_entry(1)])
+    path = log.journal_dir / "set_aside.jsonl"
+    path.write_bytes(b'{"entry":["short"]}\n{"entry":3}\n[]\n')
+    before = path.read_bytes()
+    receipt = erase()
+    assert (receipt.answer, receipt.set_aside, path.read_bytes()) == ("erased", 0, before)
+
+
+def test_the_log_names_what_it_erased_in_few_runs(trail, make_entry, erase):
+    trail.append("w", [make_entry(n, metadata={"n": n} if n % 2 else None) for n in range(20)])
+    erase()
+    runs = [entry.metadata["leaves"] for entry in trail.controls("erase")]
+    assert [len(found) for found in runs] == [10, 10]
+    assert trail.verify().findings == []

@@ -3,9 +3,11 @@
 import pytest
 
 from auditmw import AuditTrail
-from auditmw.errors import ConfigurationError
+from auditmw.errors import ConfigurationError, StoreUnavailable
 from auditmw.middleware import CostCalculator, Hasher, Timer, Writer
-from auditmw.privacy.policy import read_policy
+from auditmw.privacy.policy import Policy, read_policy
+from auditmw.stores.postgres import PostgresStore
+from auditmw.stores.sqlite import SqliteStore
 
 
 @pytest.fixture
@@ -51,3 +53,27 @@ def test_a_changed_pipeline_and_changed_prices_and_rules_are_on_record(use):
     changes = use(pipeline=[Writer(), Hasher(), CostCalculator(), Timer()])
     assert {change["what"] for change in changes[1:]} == {"pipeline", "prices", "sanitizer"}
     assert all(change["before"] != change["after"] for change in changes)
+
+
+def test_a_writer_that_may_not_change_settings_records_all_the_same_and_says_so(trail, use, monkeypatch, capsys):
+    async def refuse(_store, _name, _value):
+        raise StoreUnavailable("permission denied")
+
+    for kind in (SqliteStore, PostgresStore):
+        monkeypatch.setattr(kind, "set_setting", refuse)
+    (change,) = use(policy="standard")
+    assert change["what"] == "policy"
+    assert len(trail.entries()) == 1
+    assert capsys.readouterr().err.count("setting_not_kept") == 2  # the policy, and what is in force
+
+
+def test_an_entry_gets_the_purpose_and_the_legal_basis_of_the_policy_unless_it_has_its_own(trail):
+    policy = Policy("own", purpose="support", legal_basis="contract")
+    with AuditTrail(trail.url, policy=policy) as audit:
+        for more in ({}, {"purpose": "research", "legal_basis": "consent"}):
+            with audit.call(action="ask", user_id="alice", **more):
+                pass
+    assert [(entry.purpose, entry.legal_basis) for entry in trail.entries()] == [
+        ("support", "contract"),
+        ("research", "consent"),
+    ]

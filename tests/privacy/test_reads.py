@@ -9,6 +9,7 @@ from auditmw import AuditTrail
 from auditmw.cli.app import run
 from auditmw.errors import ConfigurationError
 from auditmw.privacy.holds import add_hold
+from auditmw.querying import PAGE
 
 
 @pytest.fixture(params=["memory", "jsonl", "sqlite", "postgres"])
@@ -261,3 +262,13 @@ def test_a_copy_for_a_person_counts_what_is_restricted_and_has_it_when_asked(
     for name in ("without", "with"):
         page = (tmp_path / name / "index.html").read_text()
         assert "To be erased, and kept by a law or for a dispute</h2><ul><li>2 entries</li>" in page
+
+
+def test_a_long_read_is_on_record_page_by_page(trail, make_entry, chosen, auditmw):
+    trail.append("v", [make_entry(n) for n in range(2, PAGE + 7)])
+    chosen("all")
+    assert auditmw("query", "--format", "json")[1].count("request_id") >= PAGE + 7
+    assert [said["count"] for _, _, said in reads_of(trail)] == [PAGE, 7]
+    with AuditTrail(trail.url) as audit:
+        assert len(list(audit.sync.query())) == PAGE + 7
+    assert [said["count"] for _, _, said in reads_of(trail)][2:] == [PAGE, 7]
