@@ -115,7 +115,9 @@ class Call(msgspec.Struct, kw_only=True, weakref=True, eq=False):
 
     def before_send(self, function: Callable[[Call], object]) -> None:
         """Run `function(call)` when all first halves are done, just before the attempt is sent."""
-        self.send_hooks = [*(self.send_hooks or ()), function]
+        if self.send_hooks is None:
+            self.send_hooks = []
+        self.send_hooks.append(function)
 
     def before_seal(self, function: Callable[[Call], object]) -> None:
         """Run `function(call)` when all second halves are done, before the entry is sealed."""

@@ -18,6 +18,7 @@ MAX_INT: Final = 2**53 - 1
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 1_000_000
 """Members of containers, all in all: a value that contains itself many times over grows without end."""
+FEW_MEMBERS: Final = 64
 _UNSAFE = re.compile("[\x00\ud800-\udfff]")
 _sorted_encoder = msgspec.json.Encoder(order="sorted")
 _NOT_DIGITS: Final = bytes(byte for byte in range(256) if byte not in b"0123456789")
@@ -42,6 +43,8 @@ def canonical_json(value: Any) -> bytes:
     """RFC 8785 bytes of a JSON value; values that JSON or the standard cannot hold are made safe first."""
     try:
         encoded = _sorted_encoder.encode(value)
+        if _is_small_and_plain(value):
+            return encoded
         _float_detector.decode(encoded)
     except Exception:  # a float, a lone surrogate, a huge integer, a foreign object: the slow way decides
         return canonical_text(make_safe(value)).encode()
@@ -49,6 +52,33 @@ def canonical_json(value: Any) -> bytes:
     suspicious = suspicious or (not encoded.isascii() and any(lead in encoded for lead in _BEYOND_BASIC_PLANE))
     # most often it is only what a text says, and then the bytes are right
     return canonical_text(make_safe(value)).encode() if suspicious and _needs_care(value) else encoded
+
+
+def _is_small_and_plain(value: Any) -> bool:
+    """Whether it has few members and needs no care: looking at those costs less than reading all of their text."""
+    if type(value) is str:
+        return "\0" not in value
+    todo = [value]
+    for item in todo:
+        kind = type(item)
+        if kind is str:
+            if "\0" in item:
+                return False
+        elif kind is dict:
+            keys = "".join(item)
+            if not keys.isascii() or "\0" in keys:
+                return False
+            todo += item.values()
+        elif kind is list:
+            todo += item
+        elif kind is int:
+            if not -MAX_INT <= item <= MAX_INT:
+                return False
+        elif item is not None and kind is not bool:
+            return False
+        if len(todo) > FEW_MEMBERS:
+            return False
+    return True
 
 
 def _needs_care(value: Any) -> bool:

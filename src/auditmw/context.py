@@ -57,7 +57,10 @@ def current_span() -> tuple[str, str] | None:
     trace: Any = sys.modules.get("opentelemetry.trace")  # not loaded: no span can be current
     if trace is None:
         return None
-    span = trace.get_current_span().get_span_context()
+    current = trace.get_current_span()
+    if current is trace.INVALID_SPAN:
+        return None
+    span = current.get_span_context()
     return (f"{span.trace_id:032x}", f"{span.span_id:016x}") if span.is_valid else None
 
 

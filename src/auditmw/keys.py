@@ -35,7 +35,10 @@ class HashKey:
 
     def digest(self, value: Any) -> str:
         """HMAC-SHA-256 over the canonical JSON of `value`, 64 hex digits."""
-        return self.digest_bytes(canonical_json(value)).hex()
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(canonical_json(value))
+        outer.update(inner.digest())
+        return outer.hexdigest()
 
     def digest_bytes(self, data: bytes) -> bytes:
         """HMAC-SHA-256 over bytes, 32 bytes."""

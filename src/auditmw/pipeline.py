@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Callable, Generator, Sequence
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from weakref import ref
 
 from auditmw.call import Call
@@ -25,6 +25,7 @@ from auditmw.sizes import is_large_body, is_large_metadata
 from auditmw.stepping import in_context, in_thread, unhooked
 
 Form = Literal["sync", "async"]
+_ENDED: Final = object()
 
 
 class Pipeline:
@@ -47,6 +48,7 @@ class Pipeline:
         self.has_offloading = any(layer.offloads for layer in self.layers)
         self.cleaners = [layer.clean_stored for layer in self.layers if layer.clean_stored is not None]
         self.waits = any(layer.waits for layer in self.layers)
+        self.may_await = self.has_async or self.waits
 
     def require(self, form: Form, what: str) -> None:
         """Refuse, where a call is wrapped or decorated, a middleware that cannot run around it."""
@@ -85,22 +87,22 @@ class Run:
         Raises:
             CallBlocked: a middleware prevents the attempt; `call.status` is `blocked`.
         """
-        self._context.run(self._first_halves)
+        self._context.run(self._first_halves, self.call)
 
-    def _first_halves(self) -> None:
+    def _first_halves(self, call: Call) -> None:
         for layer in self.layers:
             if layer.plain is None:  # only for results of batches, which are read in passing: require() refuses it
                 self.count(layer.name, PipelineError(f"{layer.name} is async and this call is not: skipped"))
             else:
-                self._enter(layer, layer.plain)
-        self._run_hooks(self.call.send_hooks)
+                self._enter(layer, layer.plain, call)
+        self._run_hooks(call.send_hooks, call)
 
-    def _enter(self, layer: Layer, plain: Callable[[Call], Generator[None, None, None]]) -> None:
+    def _enter(self, layer: Layer, plain: Callable[[Call], Generator[None, None, None]], call: Call) -> None:
         try:
-            generator = plain(self.call)
-            next(generator)
-        except StopIteration:
-            self.count(layer.name, PipelineError(f"{layer.name} did not yield: {ONCE}"))
+            generator = plain(call)
+            if next(generator, _ENDED) is _ENDED:
+                self.count(layer.name, PipelineError(f"{layer.name} did not yield: {ONCE}"))
+                return
         except Exception as error:
             self._first_half_failed(layer, error)
         else:
@@ -121,17 +123,21 @@ class Run:
 
     async def first_halves_async(self) -> None:
         """Run the first halves of an async call; raises as `first_halves` does."""
+        call = self.call
+        if not self.pipeline.may_await and not self._is_large():
+            self._context.run(self._first_halves, call)  # in one go
+            return
         for layer in self.layers:
             if layer.asynchronous is None:
                 assert layer.plain is not None  # noqa: S101  (a layer has one form at least)
                 if layer.waits or (layer.offloads and self._is_large()):
-                    await in_thread(partial(self._context.run, self._enter, layer, layer.plain))
+                    await in_thread(partial(self._context.run, self._enter, layer, layer.plain, call))
                 else:
-                    self._context.run(self._enter, layer, layer.plain)
+                    self._context.run(self._enter, layer, layer.plain, call)
                 continue
             if self.loop is None:
                 self.loop = _running_loop()
-            generator = layer.asynchronous(self.call)
+            generator = layer.asynchronous(call)
             try:
                 await in_context(self._context, unhooked(generator))
             except StopAsyncIteration:
@@ -141,9 +147,9 @@ class Run:
             else:
                 self._stack.append((layer, generator))
         if self._is_large():
-            await in_thread(partial(self._context.run, self._run_hooks, self.call.send_hooks))
+            await in_thread(partial(self._context.run, self._run_hooks, call.send_hooks, call))
         else:
-            self._context.run(self._run_hooks, self.call.send_hooks)
+            self._context.run(self._run_hooks, call.send_hooks, call)
 
     def second_halves(self) -> None:
         """Run all second halves of a sync call, last first."""
@@ -163,9 +169,8 @@ class Run:
 
     def _leave(self, layer: Layer, generator: Any) -> None:
         try:
-            next(generator)
-        except StopIteration:
-            return
+            if next(generator, _ENDED) is _ENDED:
+                return
         except Exception as error:
             self.count(layer.name, error)
             return
@@ -242,10 +247,10 @@ class Run:
         coroutine.close()
         self.count(layer.name, PipelineError("its async second half waits, and its loop is gone: skipped"))
 
-    def _run_hooks(self, hooks: Sequence[Callable[[Call], object]] | None) -> None:
+    def _run_hooks(self, hooks: Sequence[Callable[[Call], object]] | None, call: Call) -> None:
         for hook in hooks or ():
             try:
-                hook(self.call)
+                hook(call)
             except AuditUnavailable:  # the trail cannot take the entry, and on_failure="refuse" was chosen
                 raise
             except Exception as error:
@@ -279,13 +284,19 @@ class Run:
 
     def run_seal_hooks(self) -> None:
         """Run what was registered with `before_seal`, and what cleans what is stored; errors are counted."""
-        self._run_hooks(self.call.seal_hooks)
-        self._run_hooks(self.pipeline.cleaners)
+        call = self.call
+        if call.seal_hooks:
+            self._run_hooks(call.seal_hooks, call)
+        if self.pipeline.cleaners:
+            self._run_hooks(self.pipeline.cleaners, call)
 
     def cleans_slowly(self) -> bool:
         """Whether cleaning what is stored may take so long that no loop should wait for it."""
-        call, pipeline = self.call, self.pipeline
-        if not pipeline.cleaners or not (call.metadata or call.error_message):
+        pipeline = self.pipeline
+        if not pipeline.cleaners:
+            return False
+        call = self.call
+        if not (call.metadata or call.error_message):
             return False
         return pipeline.waits or is_large_metadata(call.metadata)
 

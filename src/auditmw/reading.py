@@ -20,7 +20,9 @@ def read_answer(call: Call) -> None:
     if call.reader is None or not call.chunks:
         return
     try:
-        raw = decoded(b"".join(call.chunks), call.content_encoding)
+        raw = call.chunks[0] if len(call.chunks) == 1 else b"".join(call.chunks)
+        if call.content_encoding is not None:
+            raw = decoded(raw, call.content_encoding)
         if failed:
             call.reader.read_error(call, _json(raw))
         elif "event" in (call.content_type or ""):

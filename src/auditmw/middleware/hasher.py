@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, Final
+from typing import Final
 
 from auditmw.call import Call
 from auditmw.keys import HashKey
@@ -40,7 +40,8 @@ class Hasher:
             digest_request(call, key)
         if call.reader is not None and call.response is not None:
             call.hash_key_id = key.id
-            call.output_hash = _digest(key, call.reader.output(call.response))
+            if (output := call.reader.output(call.response)) is not None:
+                call.output_hash = key.digest(output)
 
 
 def digest_request(call: Call, key: HashKey) -> None:
@@ -49,10 +50,9 @@ def digest_request(call: Call, key: HashKey) -> None:
     if reader is None or request is None:
         return
     call.hash_key_id = key.id
-    call.system_prompt_hash = _digest(key, reader.system_prompt(request))
-    call.input_hash = _digest(key, reader.input(request))
-    call.params_hash = _digest(key, reader.params(request))
-
-
-def _digest(key: HashKey, value: Any) -> str | None:
-    return None if value is None else key.digest(value)
+    if (system := reader.system_prompt(request)) is not None:
+        call.system_prompt_hash = key.digest(system)
+    if (input_ := reader.input(request)) is not None:
+        call.input_hash = key.digest(input_)
+    if (params := reader.params(request)) is not None:
+        call.params_hash = key.digest(params)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+import msgspec
 
 from auditmw import iterations
 from auditmw.call import Call
@@ -28,7 +30,7 @@ _PLATFORM_OF_HOST: Final = (
 )
 
 
-class Bill(NamedTuple):
+class Bill(msgspec.Struct, frozen=True, gc=False):
     """One answer, as far as its price goes by it."""
 
     status: str | None

@@ -59,7 +59,7 @@ class AnthropicMessages:
 
     def read_response(self, call: Call, body: Any) -> None:
         """A whole message, as JSON data, bytes or an SDK's model."""
-        _read_message(call, record(body), complete=True)
+        _read_message(call, body if type(body) is dict else record(body), complete=True)
 
     def read_stream(self, call: Call, raw: bytes) -> None:
         """The events of a stream; the message is complete if its `message_delta` with the final counts was seen."""
@@ -97,26 +97,29 @@ class AnthropicMessages:
 
     def system_prompt(self, request: Any) -> Any:
         """`system`."""
-        return member(request, "system")
+        return request.get("system") if type(request) is dict else member(request, "system")
 
     def input(self, request: Any) -> Any:
         """`messages`."""
-        return member(request, "messages")
+        return request.get("messages") if type(request) is dict else member(request, "messages")
 
     def params(self, request: Any) -> Any:
         """The rest: model, limits, tools, thinking and the like."""
-        if not isinstance(request, Mapping):
+        if type(request) is not dict and not isinstance(request, Mapping):
             return None
-        params = without(request, _NOT_PARAMS)
-        if servers := records(params, "mcp_servers"):
+        params = {name: value for name, value in request.items() if name not in _NOT_PARAMS}
+        if "mcp_servers" in params and (servers := records(params, "mcp_servers")):
             params["mcp_servers"] = [without(server, _CREDENTIALS) for server in servers]
         return params
 
     def output(self, response: Any) -> Any:
         """The content blocks without their empty fields, which some forms of the same answer give and others omit."""
-        if not (message := record(response)):
+        if not (message := response if type(response) is dict else record(response)):
             return None
-        return [_without_empty(block) for block in records(message, "content")]
+        return [
+            {k: v for k, v in block.items() if v is not None and not (k == "citations" and v == [])}
+            for block in records(message, "content")
+        ]
 
 
 class _Assembly:
@@ -190,17 +193,18 @@ def _parsed(partial: str) -> Any:
 
 
 def _read_message(call: Call, message: dict[str, Any], *, complete: bool) -> None:
-    details = section(message, "stop_details")
-    if "fallback_credit_token" in details:  # as good as money, so it goes no further than here
-        message = message | {"stop_details": without(details, {"fallback_credit_token"})}
+    details = message.get("stop_details")
+    if type(details) is dict:
+        if "fallback_credit_token" in details:  # as good as money, so it goes no further than here
+            message = message | {"stop_details": without(details, {"fallback_credit_token"})}
+        if category := text(details, "category"):
+            call.metadata["stop_category"] = category
     call.response = message
     call.response_id = text(message, "id") or call.response_id
     call.response_model = text(message, "model") or call.response_model
     call.stop_reason = text(message, "stop_reason") or call.stop_reason
-    if category := text(details, "category"):
-        call.metadata["stop_category"] = category
-    calls = (block for block in records(message, "content") if block.get("type") in TOOL_CALLS)
-    call.tool_names = unique(text(block, "name") for block in calls)
+    calls = [block for block in records(message, "content") if block.get("type") in TOOL_CALLS]
+    call.tool_names = unique(text(block, "name") for block in calls) if calls else None
     if usage := section(message, "usage"):
         call.usage = _usage(usage, complete=complete)
         call.service_tier = text(usage, "service_tier") or call.service_tier
@@ -210,17 +214,18 @@ def _usage(raw: dict[str, Any], *, complete: bool) -> Usage:
     if not complete:  # a stream opens with a placeholder for the output
         raw = without(raw, {"output_tokens"})
     short, long = iterations.cache_writes(raw)
+    details = raw.get("output_tokens_details")
     usage = Usage(
         input_tokens=iterations.count(raw, "input_tokens"),
         cache_read_tokens=iterations.count(raw, "cache_read_input_tokens"),
         cache_write_5m_tokens=short,
         cache_write_1h_tokens=long,
         output_tokens=iterations.count(raw, "output_tokens"),
-        thinking_tokens=iterations.count(section(raw, "output_tokens_details"), "thinking_tokens"),
+        thinking_tokens=iterations.count(details, "thinking_tokens") if type(details) is dict else None,
         complete=complete,
         raw=raw,
     )
-    if parts := iterations.parts(raw):
+    if "iterations" in raw and (parts := iterations.parts(raw)):
         billed = iterations.total(parts)
         usage = msgspec.structs.replace(
             usage,
@@ -231,7 +236,3 @@ def _usage(raw: dict[str, Any], *, complete: bool) -> Usage:
             output_tokens=billed.output,
         )
     return usage
-
-
-def _without_empty(block: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in block.items() if v is not None and not (k == "citations" and v == [])}
