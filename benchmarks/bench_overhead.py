@@ -30,10 +30,11 @@ OWN = (
     "auditmw_disk",
     "auditmw_store",
     "auditmw_sanitizer",
+    "auditmw_audited",
     "naive_sqlite",
 )
 PEERS = ("sdk_tracing", "otel_genai", "openllmetry", "openinference", "logfire")
-CALLS = {"create": 600, "stream": 40, "concurrent": 1500}
+CALLS = {"create": 600, "short": 600, "stream": 40, "concurrent": 1500, "large": 20}
 
 
 def main() -> None:
@@ -96,7 +97,7 @@ def run(python: str, name: str, mode: str) -> dict[str, float]:
 def show(mode: str, contenders: dict[str, dict[str, list[float]]]) -> None:
     """A table of medians, what is added to the bare call, and the ratio to it."""
     bare = {key: statistics.median(values) for key, values in contenders["bare"].items()}
-    unit = "ms" if mode == "concurrent" else "us"
+    unit = "ms" if mode in {"concurrent", "large"} else "us"
     print(f"\n{mode}: bare {', '.join(f'{key} {value:.1f} {unit}' for key, value in bare.items())}")
     for name, figures in contenders.items():
         cells = []

@@ -1,9 +1,10 @@
 """One contender in one process: makes calls through the real SDK on a transport that answers at once, and measures.
 
-    python overhead_run.py CONTENDER create|stream|concurrent CALLS
+    python overhead_run.py CONTENDER create|short|stream|concurrent|large CALLS
 
-Prints one line of JSON: microseconds a call of the calling thread and of the whole process, and for `concurrent` the
-99th percentile of a call's latency and of the event loop's lag in milliseconds.
+Prints one line of JSON: microseconds a call of the calling thread and of the whole process; for `concurrent` the 99th
+percentile of a call's latency and of the event loop's lag in milliseconds; for `large` (1 MB of prompt, 1 MB of answer)
+how long the event loop was blocked at most in a call, in milliseconds.
 """
 
 import asyncio
@@ -37,6 +38,11 @@ REQUEST = {
     "messages": [{"role": "user", "content": TEXT[:1000]}, {"role": "assistant", "content": TEXT[:200]}] * 1
     + [{"role": "user", "content": TEXT[:400]}],
 }
+SHORT = {**REQUEST, "messages": [{"role": "user", "content": TEXT[:200]}]}
+del SHORT["system"]
+MEGABYTE = TEXT * (2**20 // len(TEXT))
+LARGE = {**REQUEST, "messages": [{"role": "user", "content": MEGABYTE}]}
+LARGE_BODY = json.dumps({**MESSAGE, "content": [{"type": "text", "text": MEGABYTE}]}).encode()
 DELTAS = 200
 
 
@@ -74,11 +80,17 @@ class Provider:
         headers = {"request-id": f"req_{self.count}", "content-type": "application/json"}
         if b'"stream":true' in request.content:
             return httpx2.Response(200, headers={**headers, "content-type": "text/event-stream"}, stream=Stream())
-        return httpx2.Response(200, headers=headers, content=BODY)
+        if large := len(request.content) > 2**19:
+            await asyncio.sleep(0.001)  # so that the loop is free between request and answer, as with a network
+        return httpx2.Response(200, headers=headers, content=LARGE_BODY if large else BODY)
 
 
 async def create(client):
     await client.messages.create(**REQUEST)
+
+
+async def short(client):
+    await client.messages.create(**SHORT)
 
 
 async def stream(client):
@@ -90,7 +102,9 @@ async def stream(client):
 async def measure(client, mode, calls):
     if mode == "concurrent":
         return await concurrent(client, calls)
-    call = create if mode == "create" else stream
+    if mode == "large":
+        return await blocked(client, calls)
+    call = {"create": create, "short": short, "stream": stream}[mode]
     for _ in range(max(5, calls // 10)):
         await call(client)
     thread, process = time.thread_time(), time.process_time()
@@ -128,6 +142,30 @@ async def concurrent(client, calls):
         "p99": statistics.quantiles(latencies, n=100)[98],
         "lag_p99": statistics.quantiles(lags, n=100)[98],
     }
+
+
+async def blocked(client, calls):
+    """The longest time in a call during which the loop ran nothing else; the median of all calls."""
+    longest, gap = [], 0.0
+    ended = False
+
+    async def watch():
+        nonlocal gap
+        last = time.perf_counter()
+        while not ended:
+            await asyncio.sleep(0)
+            now = time.perf_counter()
+            gap, last = max(gap, now - last), now
+
+    watcher = asyncio.create_task(watch())
+    for _ in range(calls):
+        gap = 0.0
+        await client.messages.create(**LARGE)
+        await asyncio.sleep(0)
+        longest.append(gap * 1000)
+    ended = True
+    await watcher
+    return {"blocked": statistics.median(longest)}
 
 
 def main():
