@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from auditmw.entry import to_rfc3339
+from auditmw.log.examine import RESTRICTED
 from auditmw.log.report import Report, Verdict
 
 LIMITS: Final = "Verified means: not changed since it was signed. It does not mean that what was written was true."
@@ -98,5 +99,7 @@ def _complete(report: Report) -> Iterator[Line]:
         message = f"{complete.dropped:,} entries dropped, {complete.lost:,} lost, {complete.set_aside:,} set aside"
         yield Line("complete", "note", f"{message}, as the trail says itself")
     for erased in complete.erased:
-        message = f"{erased.field_class} of {erased.entries:,} entries removed, by the {erased.action} entry"
-        yield Line("complete", "note", f"{message} at {erased.declared_by}")
+        what = f"{erased.field_class} of {erased.entries:,} entries removed"
+        if erased.field_class == RESTRICTED:
+            what = f"{erased.entries:,} entries restricted"
+        yield Line("complete", "note", f"{what}, by the {erased.action} entry at {erased.declared_by}")

@@ -1,5 +1,7 @@
 """What an erasure wants gone and something keeps is restricted: it shows to nobody who does not ask for it by name."""
 
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -13,6 +15,7 @@ from auditmw.privacy.person import Person
 from auditmw.privacy.policy import Bounds, Policy
 from auditmw.testing.clock import FakeClock
 from auditmw.trail import AuditTrail
+from auditmw.verdicts import lines_of
 
 ALICE = Person(user_id="alice")
 KEPT = Policy("own", classes={"error": Bounds(kept="1 month")})
@@ -139,3 +142,63 @@ def test_reports_count_a_restricted_entry_and_name_nobody(trail, make_entry, era
     assert [(row.user, row.calls) for row in read.sync.report("cost", by=["user"], **window).rows] == [(None, 3)]
     assert [(row.user, row.calls) for row in read.sync.report("attempts", by=["user"], **window).rows] == [(None, 3)]
     read.close()
+
+
+def test_verify_says_how_many_entries_are_restricted_and_by_which_entry(trail, make_entry, erase, privacy, log):
+    trail.append("w", [make_entry(n) for n in range(3)])
+    add_hold(log, privacy, "a claim", session_id="session-1")
+    erase()
+    report = trail.verify()
+    assert report.verdict == "self-consistent"
+    (restricted,) = [one for one in report.complete.erased if one.field_class == "restricted"]
+    assert (restricted.entries, restricted.action) == (1, "erase")
+    assert any(line.detail.startswith("1 entries restricted, by the erase entry at") for line in lines_of(report))
+
+
+@pytest.mark.parametrize("mark", ["e1", ""])
+def test_an_entry_that_somebody_hides_is_tampered_with(trail, make_entry, mark):
+    trail.append("w", [make_entry(n) for n in range(3)])
+    trail.change(f"UPDATE audit_entries SET restricted = '{mark}' WHERE request_id = 'r1'")
+    report = trail.verify()
+    assert report.verdict == "tampered"
+    assert "is hidden, and no erase or retain entry says why" in report.findings[0].message
+
+
+KILLED = """
+import os, signal, sys
+from auditmw.privacy.control import ControlLog
+from auditmw.privacy.erasure import Erasure
+from auditmw.privacy.person import Person
+from auditmw.stores.privacy import open_privacy
+
+left = int(sys.argv[2])
+def step(name):
+    global left
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left -= 1
+store = open_privacy(sys.argv[1])
+with ControlLog(sys.argv[1]) as log:
+    Erasure(log, store, wait_seconds=5, on_step=step).run(Person(user_id="alice"))
+"""
+
+
+def test_a_partial_erasure_killed_between_any_two_steps_loses_sight_of_no_entry(trail, make_entry, privacy, log, later):
+    set_policy(log, privacy, KEPT)
+    killed = 0
+    for number in range(30):
+        trail.append(f"w{number}", [make_entry(number * 10 + n) for n in range(3)])
+        done = subprocess.run([sys.executable, "-c", KILLED, trail.url, str(number)], capture_output=True, text=True)
+        assert trail.verify().findings == []
+        if done.returncode == 0:
+            break
+        killed += 1
+        assert done.returncode == -9, done.stderr
+        assert Erasure(log, privacy, wait_seconds=1).run(ALICE).answer == "partly"
+        assert trail.entries() == []
+    assert killed >= 7
+    assert {receipt.answer for receipt in later(days=40)} == {"erased"}
+    assert trail.entries(restricted=True) == []
+    assert {entry.error_message for entry in trail.entries()} == {None}
+    report = trail.verify()
+    assert (report.verdict, report.findings) == ("self-consistent", [])

@@ -3,7 +3,8 @@
 A control entry with the action `erase` or `retain` declares, in its metadata, before anything is removed:
 
 - `classes` and `leaves`: the names of field classes, and the runs of leaf indexes, `[[first, last], ...]`, whose values
-  of these classes go; all of them before the entry itself.
+  of these classes go; all of them before the entry itself. Where the class is `restricted`, nothing goes: queries leave
+  these entries out.
 - `first_leaf` and `frontier`: every entry before `first_leaf` goes, and the tree of those entries is this one
   (`Frontier.to_bytes`, in hex), from which the rest still leads to the signed roots.
 """
@@ -17,14 +18,14 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from auditmw.errors import EvidenceError
-from auditmw.log.examine import Control
+from auditmw.log.examine import RESTRICTED, RESTRICTED_BIT, Control
 from auditmw.log.findings import Finding, about_run
 from auditmw.log.leaf import CLASSES
 from auditmw.log.merkle import Frontier
 from auditmw.log.report import Erased
 
 ACTIONS: Final = ("erase", "retain")
-_BITS: Final = {field_class.name: field_class.bit for field_class in CLASSES}
+_BITS: Final = {**{field_class.name: field_class.bit for field_class in CLASSES}, RESTRICTED: RESTRICTED_BIT}
 
 
 class Declared(NamedTuple):
@@ -96,7 +97,8 @@ class Erasures:
                     found = _covering(declared, at)
                     if found is None:
                         end = _next_first(declared, at, last)
-                        what = f"lacks its values of the class {name}, and no erase or retain entry says why"
+                        lacks = "is hidden" if name == RESTRICTED else f"lacks its values of the class {name}"
+                        what = f"{lacks}, and no erase or retain entry says why"
                         findings.append(about_run("erased", at, end, what))
                     else:
                         end = min(found.last, last)

@@ -17,7 +17,7 @@ from auditmw.errors import EvidenceError, UnknownSigner
 from auditmw.log.checkpoint import Checkpoint
 from auditmw.log.findings import Finding, about_entry, about_run, runs
 from auditmw.log.keys import Verifier
-from auditmw.log.leaf import CONTENT, STORED_FIELDS, leaf_hash
+from auditmw.log.leaf import CLASSES, CONTENT, STORED_FIELDS, leaf_hash
 from auditmw.log.merkle import HASH_BYTES
 from auditmw.log.note import Note
 
@@ -25,17 +25,24 @@ _PLACE: Final = {name: place for place, name in enumerate(STORED_FIELDS)}
 _V, _KIND, _ACTION = _PLACE["v"], _PLACE["kind"], _PLACE["action"]
 _WRITER, _SEQ, _STORED_AT = _PLACE["writer"], _PLACE["seq"], _PLACE["stored_at_us"]
 _REQUEST_ID, _METADATA, _HASH_KEY = _PLACE["request_id"], _PLACE["metadata"], _PLACE["hash_key_id"]
+RESTRICTED: Final = "restricted"
+RESTRICTED_BIT: Final = 1 << len(CLASSES)
+"""Beside the bits of the erased classes: nothing is gone, and queries leave the entry out."""
 _NO_HASH: Final = bytes(HASH_BYTES)
 _HASH_CHANGED: Final = "was changed: its stored values do not give its leaf hash"
 
 
 class Row(NamedTuple):
-    """An entry as it is stored: `values` in the order of `STORED_FIELDS`, None where they cannot be read."""
+    """An entry as it is stored: `values` in the order of `STORED_FIELDS`, None where they cannot be read.
+
+    `restricted` is not None where queries leave it out.
+    """
 
     leaf_index: int
     salts: bytes
     erased: int
     values: Sequence[Any] | None
+    restricted: str | None = None
 
 
 class StoredBatch(NamedTuple):
@@ -137,8 +144,8 @@ def examine(chunk: Chunk, verifiers: Sequence[Verifier] = ()) -> Examined:
         stored_at.append(moment if _is_time(moment := values[_STORED_AT]) else 0)
         if values[_KIND] == "control":
             controls.append(_control(row, values))
-        if row.erased:
-            erased.append((row.leaf_index, row.erased))
+        if mask := row.erased | (RESTRICTED_BIT if row.restricted is not None else 0):
+            erased.append((row.leaf_index, mask))
         if values[_V] != SCHEMA_VERSION or values[_KIND] not in KINDS:
             unknown.append(row.leaf_index)
         hash_keys.add(values[_HASH_KEY])

@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 
 from auditmw.entry import to_datetime, to_rfc3339
+from auditmw.log.examine import RESTRICTED
 from auditmw.log.findings import runs
 from auditmw.log.leaf import CLASSES, erase
 from auditmw.privacy.control import ControlLog
@@ -138,7 +139,9 @@ class Erasure:
         for rows in self._entries(request):
             going, kept = found.sort(rows)
             found.shared |= any(row.restricted not in {None, request.id} for row in kept)
-            self._restrict([row for row in kept if row.restricted is None], request.id)
+            unmarked = [row for row in kept if row.restricted is None]
+            self._declare(request, [RESTRICTED], unmarked)
+            self._restrict(unmarked, request.id)
             for classes, group in going.items():
                 self._erase(request, classes, group)
             kept_at = {row.leaf_index for row in kept}
@@ -166,16 +169,19 @@ class Erasure:
             self._store.restrict(rows, erasure)
 
     def _erase(self, request: Request, classes: int, rows: list[KeptRow]) -> None:
-        names = [c.name for c in CLASSES if c.bit & classes]
-        said = self._declarations(request)
-        leaves = list(runs(row.leaf_index for row in rows))
-        open_runs = sorted({run for name in names for run in without(leaves, declared(said, name))})
-        for some in portions(merged(open_runs), _MOST_RUNS):
-            self._step("declare")
-            self._log.declare("erase", erasure=request.id, classes=names, leaves=[list(run) for run in some])
+        self._declare(request, [c.name for c in CLASSES if c.bit & classes], rows)
         self._step("erase")
         self._store.set_setting(_SCRUB, True)
         self._store.erase([ErasedRow(row, *erase(row.values, row.salts, row.erased, classes)) for row in rows], classes)
+
+    def _declare(self, request: Request, names: list[str], rows: list[KeptRow]) -> None:
+        """Put on record what becomes of these entries, where that is not on record yet."""
+        said = self._declarations(request)
+        leaves = list(runs(row.leaf_index for row in rows))
+        open_runs = {run for name in names for run in without(leaves, declared(said, name))}
+        for some in portions(merged(open_runs), _MOST_RUNS):
+            self._step("declare")
+            self._log.declare("erase", erasure=request.id, classes=names, leaves=[list(run) for run in some])
 
     def _finish(self, request: Request, answer: Answer, kept: list[str], restricted: int) -> Receipt:
         receipt = self._receipt(request, answer, kept, restricted)

@@ -20,7 +20,7 @@ from auditmw.stores.postgres_schema import prepare_schema
 
 _FROM_BATCH: Final = "b.first_leaf >= coalesce((SELECT max(first_leaf) FROM audit_batches WHERE first_leaf <= $1), $1)"
 _ROWS: Final = f"""
-    SELECT {LEAF_INDEX}, e.salts, e.erased, {VALUES} {ENTRIES}
+    SELECT {LEAF_INDEX}, e.salts, e.erased, e.restricted, {VALUES} {ENTRIES}
     WHERE {_FROM_BATCH} AND b.first_leaf < $2 AND {LEAF_INDEX} >= $1 AND {LEAF_INDEX} < $2
     ORDER BY b.first_leaf, e.seq LIMIT 2 * ($2 - $1)
 """
@@ -97,7 +97,7 @@ class PostgresEvidence:
         return Chunk(
             first,
             until,
-            [Row(index, salts, erased, values) for index, salts, erased, *values in self._all(_ROWS, first, until)],
+            [_row(*row) for row in self._all(_ROWS, first, until)],
             [batch for batch in batches if batch.first_leaf + batch.entry_count > first],
             dict(self._all(tiles, first // TILE_WIDTH, until // TILE_WIDTH)),
             [(size, note) for size, note in self._all(checkpoints, first, until)],
@@ -156,6 +156,10 @@ class PostgresEvidence:
 
     def _run(self, work: Coroutine[Any, Any, list[Any]]) -> list[Any]:
         return self._runner.run(work)
+
+
+def _row(index: int, salts: bytes, erased: int, restricted: str | None, *values: Any) -> Row:
+    return Row(index, salts, erased, values, restricted)
 
 
 async def _begin(url: PostgresUrl) -> Any:

@@ -38,7 +38,7 @@ _READ: Final = ", ".join(
     for name, kind in COLUMNS.items()
 )
 _ROWS: Final = f"""
-    SELECT e.leaf_index, e.salts, e.erased, {_READ}
+    SELECT e.leaf_index, e.salts, e.erased, e.restricted, {_READ}
     FROM audit_entries AS e LEFT JOIN audit_writers AS w ON w.id = e.writer_id
     WHERE e.leaf_index >= ? AND e.leaf_index < ? ORDER BY e.leaf_index
 """  # noqa: S608  (constants)
@@ -114,7 +114,7 @@ class SqliteEvidence:
         return Chunk(
             first,
             until,
-            [Row(row[0], row[1], row[2], row[3:]) for row in self._all(_ROWS, first, until)],
+            [Row(row[0], row[1], row[2], row[4:], row[3]) for row in self._all(_ROWS, first, until)],
             [
                 batch
                 for batch in map(StoredBatch._make, self._all(_BATCHES, first, until))
