@@ -100,7 +100,7 @@ class Call(msgspec.Struct, kw_only=True, weakref=True, eq=False):
     content: bytes | None = None
     """The sealed prompt and answer, where the trail keeps them (`auditmw.privacy.vault`)."""
     run: Any = None
-    """The suspended middlewares of this attempt (`auditmw.pipeline.Run`)."""
+    """The suspended middlewares of this attempt (`auditmw.halves.Run`)."""
 
     def __post_init__(self) -> None:
         self.metadata = dict(self.metadata)  # middlewares write into it, and may not write into the caller's

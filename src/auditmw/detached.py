@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import Future
 
 from auditmw.errors import PipelineError
-from auditmw.pipeline import Run
+from auditmw.halves import Run
 
 
 def finish_on_loop(run: Run, loop: asyncio.AbstractEventLoop, seconds: float) -> None:

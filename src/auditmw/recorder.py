@@ -18,7 +18,8 @@ from auditmw.detached import finish_on_loop
 from auditmw.endings import status_of
 from auditmw.entry import Status, Usage
 from auditmw.errors import PipelineError
-from auditmw.pipeline import Form, Pipeline, Run
+from auditmw.halves import Run
+from auditmw.pipeline import Form, Pipeline
 from auditmw.reading import FIRST_HTTP_ERROR, read_answer
 from auditmw.sizes import are_large
 from auditmw.stepping import in_thread
