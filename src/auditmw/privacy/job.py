@@ -20,9 +20,9 @@ MOST_AT_ONCE: Final = 2000
 _FIRST: Final = 100
 _LEAST: Final = 20
 _HOLD_SECONDS: Final = 0.01
-"""So long one step may keep the writers of a SQLite trail out: as long as one of their own commits takes."""
+"""So long one step may keep writers out: as long as a commit of their own takes."""
 _LONGEST_PAUSE: Final = 0.5
-_PAUSES: Final = 1.5
+_PAUSES: Final = {True: 1.5, False: 0.5}
 """A writer that finds the store taken looks again after a while, so it must be free most of the time."""
 
 
@@ -37,15 +37,17 @@ class Swept(msgspec.Struct, kw_only=True):
 
 
 class Pace:
-    """How long a run may take, and how many entries it takes at once.
+    """How long a run may take, and how many entries it takes at once, of a store with `one_writer` or of another.
 
-    It learns the latter from how long it kept the store, and leaves the store to the writers for longer after that.
+    Where it keeps others out, it learns from the last step how many are done in a moment. After each step it leaves the
+    store to the writers for a while that depends on how long it took.
     """
 
-    def __init__(self, seconds: float, most: int) -> None:
+    def __init__(self, seconds: float, most: int, *, one_writer: bool) -> None:
         self._deadline = time.monotonic() + seconds
         self._most = most
-        self.size = min(most, _FIRST)
+        self._one_writer = one_writer
+        self.size = min(most, _FIRST) if one_writer else most
 
     @property
     def over(self) -> bool:
@@ -58,9 +60,10 @@ class Pace:
         started = time.monotonic()
         yield
         took = time.monotonic() - started
-        factor = min(2.0, max(0.5, _HOLD_SECONDS / max(took, 1e-6)))
-        self.size = min(self._most, max(_LEAST, int(self.size * factor)))
-        time.sleep(min(_LONGEST_PAUSE, took * _PAUSES))
+        if self._one_writer:
+            factor = min(2.0, max(0.5, _HOLD_SECONDS / max(took, 1e-6)))
+            self.size = min(self._most, max(_LEAST, int(self.size * factor)))
+        time.sleep(min(_LONGEST_PAUSE, took * _PAUSES[self._one_writer]))
 
 
 class Job(NamedTuple):

@@ -55,7 +55,7 @@ class Sweep:
             rules=policy.rules(),
             holds=holds_of(store),
             today=to_datetime(log.clock.now_us()).date(),
-            pace=Pace(seconds, batch),
+            pace=Pace(seconds, batch, one_writer=store.one_writer),
             swept=Swept(policy=policy.title),
             on_step=on_step,
         )

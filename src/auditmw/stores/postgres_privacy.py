@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, Self
 
@@ -29,10 +29,22 @@ _STORED_AT: Final = STORED_FIELDS.index("stored_at_us")
 _WRITER: Final = STORED_FIELDS.index("writer")
 _SEQ: Final = STORED_FIELDS.index("seq")
 _FROM_BATCH: Final = "b.first_leaf >= coalesce((SELECT max(first_leaf) FROM audit_batches WHERE first_leaf <= $1), $1)"
-_ROWS: Final = f"""
-    SELECT {LEAF_INDEX}, e.salts, e.erased, e.restricted, {VALUES} {ENTRIES}
-    WHERE {_FROM_BATCH} AND b.first_leaf < $2 AND {LEAF_INDEX} >= $1 AND {LEAF_INDEX} < $2
-"""
+_RUN: Final = f"{_FROM_BATCH} AND b.first_leaf < $2 AND {LEAF_INDEX} >= $1 AND {LEAF_INDEX} < $2"
+_COLUMNS: Final = f"{LEAF_INDEX}, e.salts, e.erased, e.restricted, {VALUES}"
+_ROWS: Final = f"SELECT {_COLUMNS} {ENTRIES} WHERE {_RUN}"
+_PAGE: Final = f"""
+    SELECT {_COLUMNS}
+    FROM audit_batches AS b
+    CROSS JOIN LATERAL (
+        SELECT * FROM audit_entries AS o
+        WHERE o.stored_at = b.stored_at AND o.writer_id = b.writer_id
+            AND o.seq >= b.first_seq AND o.seq < b.first_seq + b.entry_count
+        ORDER BY o.seq
+    ) AS e
+    JOIN audit_writers AS w ON w.id = e.writer_id
+    WHERE {_RUN} ORDER BY b.first_leaf, e.seq
+"""  # noqa: S608  (constants)
+"""Batch by batch, whatever the planner makes of tables that have grown since they were analyzed."""
 _CONTROLS: Final = f"""
     SELECT {LEAF_INDEX}, e.request_id, e.timestamp, coalesce(e.metadata, '{{}}') {ENTRIES}
     WHERE e.kind = 'control' AND e.action = $1 ORDER BY b.first_leaf DESC, e.seq DESC LIMIT $2
@@ -42,15 +54,18 @@ _CONTENT: Final = """
     FROM audit_content AS c LEFT JOIN audit_data_keys AS k ON k.key_id = c.key_id WHERE c.leaf_index = $1
 """
 _UPDATE: Final = """
-    UPDATE audit_entries AS e SET {changes} FROM audit_writers AS w
-    WHERE w.id = e.writer_id AND e.stored_at = $1 AND w.writer = $2 AND e.seq = $3
+    UPDATE audit_entries SET {changes}
+    WHERE stored_at = $1 AND writer_id = (SELECT id FROM audit_writers WHERE writer = $2) AND seq = $3
 """
 _OLD_SNAPSHOTS: Final = """
     SELECT count(*) FROM pg_stat_activity
     WHERE pid <> pg_backend_pid() AND datname = current_database() AND age(backend_xmin) > age($1::text::xid)
 """
 _LOCK: Final = int.from_bytes(b"privacy", "big")
-_ALWAYS: Final = ("audit_content", "audit_data_keys", "audit_settings", "audit_rollup_day", "audit_rollup_week")
+_ALWAYS: Final = (
+    *("audit_content", "audit_data_keys", "audit_settings"),
+    *("audit_rollup_day", "audit_rollup_user", "audit_rollup_week"),
+)
 _PARENT: Final = "audit_entries"
 _STATISTICS: Final = "pg_statistic"
 """Where the most common values of a column lie, after the last ANALYZE and before it."""
@@ -59,6 +74,8 @@ _PAUSE_SECONDS: Final = 0.1
 
 class PostgresPrivacy:
     """One connection, used from blocking code."""
+
+    one_writer = False
 
     def __init__(self, url: PostgresUrl) -> None:
         self._url = url
@@ -83,13 +100,17 @@ class PostgresPrivacy:
 
     def rows(self, wanted: Sequence[Condition], first: int, until: int, limit: int) -> list[KeptRow]:
         """The entries that fit, in leaf order."""
+        if not wanted:
+            return self._page(first, until, limit) or self._page(max(first, self.first_leaf()), until, limit)
         clauses = "".join(
             f" AND e.{NAMES.get(c.field, c.field)} {c.operator} ${number}" for number, c in enumerate(wanted, 4)
         )
         values = [to_datetime(c.value) if COLUMNS.get(c.field) == "time" else c.value for c in wanted]
         sql = f"{_ROWS}{clauses} ORDER BY b.first_leaf, e.seq LIMIT $3"
-        rows = self._all(sql, first, until, limit, *values)
-        return [KeptRow(index, salts, erased, values, restricted) for index, salts, erased, restricted, *values in rows]
+        return _kept(self._all(sql, first, until, limit, *values))
+
+    def _page(self, first: int, until: int, limit: int) -> list[KeptRow]:
+        return _kept(self._all(_PAGE, first, min(until, first + limit)))
 
     def find(self, request_id: str) -> int | None:
         """The leaf index of an entry."""
@@ -242,6 +263,10 @@ class PostgresPrivacy:
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         with explained(self._url):
             return self._runner.run(work)
+
+
+def _kept(rows: Iterable[Any]) -> list[KeptRow]:
+    return [KeptRow(index, salts, erased, values, restricted) for index, salts, erased, restricted, *values in rows]
 
 
 def _place(row: KeptRow) -> tuple[datetime, str, int]:

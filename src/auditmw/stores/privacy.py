@@ -70,6 +70,9 @@ class DeclaredEntry(NamedTuple):
 class PrivacyStore(Protocol):
     """One trail. Every method raises StoreUnavailable where the same may work when it is tried again."""
 
+    one_writer: bool
+    """Whether nobody else can write while this does."""
+
     def head(self) -> tuple[str, int, int]:
         """The trail's origin, its size, and when its last entry was stored (microseconds)."""
 

@@ -50,6 +50,8 @@ _PAUSE_SECONDS: Final = 0.05
 class SqlitePrivacy:
     """One file, one connection, which overwrites with zeros what it removes."""
 
+    one_writer = True
+
     def __init__(self, path: str) -> None:
         self._path = path
         self._lock: HeldFile | None = None
