@@ -94,6 +94,8 @@ async def _cells(
     if first_us < last_us:
         stored = await _stored(view, cells, key, first_us, last_us, tenant)
         changed = await view.changes(extent.watermark, extent.size)
+        if cells.kind == "weeks":
+            await view.beside_stored(changed.weeks)
         rows += _within(_of_kind(changed, cells.kind), cells.kind, first_us, last_us, tenant)
         edges = [(since_us, first_us), (last_us, until_us)]
     else:
@@ -116,7 +118,7 @@ async def _stored(
         return await view.weeks(key, week_of(first_us), week_of(last_us), tenant)
     if cells.kind == "endings":
         return await view.endings(key, hour_of(first_us), hour_of(last_us), tenant)
-    return await view.hours(hour_of(first_us), hour_of(last_us), tenant)
+    return await view.hours(key, hour_of(first_us), hour_of(last_us), tenant)
 
 
 def _of_kind(cells: Cells, kind: CellKind) -> Iterable[GroupRow]:

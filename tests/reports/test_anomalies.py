@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from auditmw.errors import ConfigurationError
-from auditmw.reports.anomalies import ENOUGH_CALLS, REPORT
+from auditmw.reports.anomalies import ENOUGH_CALLS, MOST, REPORT
 from auditmw.reports.grouping import GROUPINGS
 
 anomalies = REPORT.answer
@@ -87,3 +87,15 @@ def test_the_most_unusual_comes_first(make, asked):
 def test_a_grouping_that_there_is_not_is_refused(asked):
     with pytest.raises(ConfigurationError, match=", ".join(GROUPINGS)):
         anomalies([], asked("colour"))
+
+
+def test_of_more_than_can_be_read_the_most_unusual_are_listed(make, asked):
+    entries = [
+        make(user_id=f"user-{user}", input_tokens=size)
+        for user in range(MOST)
+        for size in (*range(80, 80 + ENOUGH_CALLS), int(9000 * 1.02**user), 9000)
+    ]
+    answer = anomalies(entries, asked("user", "model"))
+    assert len(answer.rows) == MOST
+    assert [row.user for row in answer.rows[:3]] == [f"user-{MOST - place}" for place in (1, 2, 3)]
+    assert "500 most unusual" in answer.notes[0]

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditmw.reports.statistics import mean_spread, median_spread, wilson
+from auditmw.reports.statistics import MAD_TO_SIGMA, log_spread, mean_spread, median_spread, wilson
+from auditmw.rollups.buckets import bucket_of, count_each, each, middle
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,11 @@ def test_one_wild_value_moves_the_robust_spread_only_within_the_others(values, w
     assert spread.middle <= max(values)
     assert math.isfinite(spread.width)
     assert spread.width <= 1.4826 * (max(values) - min(values)) + 1e-9
+
+
+@given(st.lists(st.integers(0, 10**7), min_size=1, max_size=60))
+def test_the_spread_of_buckets_is_that_of_what_was_counted_into_them(values):
+    logarithms = sorted(math.log1p(middle(bucket_of(value))) for value in values)
+    centre = logarithms[(len(values) - 1) // 2]
+    deviation = sorted(abs(value - centre) for value in logarithms)[(len(values) - 1) // 2]
+    assert log_spread(each(count_each(values))) == (centre, MAD_TO_SIGMA * deviation)

@@ -100,7 +100,7 @@ class Filled:
         async def read():
             async with self.store.rollups.view() as view:
                 days = await view.days(DAY_KEY, DAY_SUMS, "", "9", None)
-                return days, await view.hours("", "9", None), await view.weeks(WEEK_KEY, "", "9", None)
+                return days, await view.hours(HOUR_KEY, "", "9", None), await view.weeks(WEEK_KEY, "", "9", None)
 
         days, hours, weeks = self.run(read())
         return (
@@ -170,7 +170,12 @@ def test_reports_say_the_same_from_rollups_as_from_entries(filled, rolled, late,
     filled.append(late)
     start = to_datetime(MIDNIGHT_US) + timedelta(minutes=3 * since)
     tenant = by.draw(st.sampled_from([None, "acme"]))
-    for name, groupings in (("cost", ["user", "model", "tenant", "day"]), ("errors", ["model", "tenant", "day"])):
+    for name, groupings in (
+        ("cost", ["user", "model", "tenant", "day"]),
+        ("cache", ["user", "tenant", "day"]),
+        ("errors", ["model", "tenant", "day"]),
+        ("latency", ["model", "tenant", "day"]),
+    ):
         report = REPORTS[name]
         question = Question(
             since=start,
@@ -187,6 +192,40 @@ def test_reports_say_the_same_from_rollups_as_from_entries(filled, rolled, late,
         answer = filled.run(ask(filled.store, report, question, now_us=2 * MIDNIGHT_US, tenant=tenant))
         assert by_group(answer.rows) == by_group(expected.rows)
         assert answer.notes == expected.notes
+
+
+@few
+@given(
+    sizes=st.lists(st.integers(90, 110) | st.just(90_000), min_size=8, max_size=40),
+    days=st.integers(0, 20),
+    rolled=st.integers(0, 40),
+    by=st.lists(st.sampled_from(["user", "model"]), unique=True),
+)
+def test_anomalies_are_the_same_from_rollups_as_from_entries(filled, sizes, days, rolled, by):
+    tenant = f"t{len(filled.entries)}"
+    entries = [
+        AuditEntry(
+            f"r{place}",
+            MIDNIGHT_US - place * days * 3_600_000_000,
+            tenant=tenant,
+            user_id="ab"[place % 5 > 0],
+            model="m",
+            input_tokens=size,
+        )
+        for place, size in enumerate(sizes)
+    ]
+    filled.append(entries[:rolled])
+    while filled.run(roll(filled.store.rollups)):
+        pass
+    filled.append(entries[rolled:])
+    until = to_datetime(MIDNIGHT_US) + timedelta(hours=1)
+    question = Question(since=until - timedelta(days=25), until=until, by=by)
+    report = REPORTS["anomalies"]
+    since, until = map(to_us, report.reach(question))
+    ours = [entry for entry in filled.entries if entry.tenant == tenant and since <= entry.timestamp_us < until]
+    expected = report.answer(ours, question)
+    answer = filled.run(ask(filled.store, report, question, now_us=2 * MIDNIGHT_US, tenant=tenant))
+    assert (answer.rows, answer.notes) == (expected.rows, expected.notes)
 
 
 @few

@@ -8,7 +8,8 @@ weeks that these lie in):
   tokens are spread over powers of ten) the call lies above the median. It works on small samples.
 
 A baseline of too few calls says nothing: the calls of the same model take its place, and where those are too few, the
-call is not judged. Of a week's calls of one user and model, the largest four are looked at.
+call is not judged. Of a week's calls of one user and model, the largest four are looked at, and of all that are found
+the five hundred most unusual are listed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from functools import lru_cache
+from heapq import heappush, heappushpop
 from typing import Final
 
 import msgspec
@@ -26,7 +27,7 @@ from auditmw.entry import to_us
 from auditmw.reports.columns import Answer, Column
 from auditmw.reports.grouping import columns_for
 from auditmw.reports.report import FromCells, Question, cell_report
-from auditmw.reports.statistics import weighted_spread
+from auditmw.reports.statistics import log_spread
 from auditmw.rollups import buckets
 from auditmw.rollups.grouping import Group
 from auditmw.rollups.weeks import LargeCall, WeekCell
@@ -35,6 +36,8 @@ ENOUGH_CALLS: Final = 8
 """Of fewer, a median and its deviation are chance."""
 SIGMAS: Final = 3.0
 MAX_SCORE: Final = 3.5
+MOST: Final = 500
+"""So many are listed: who has more has no list of what is unusual."""
 LEAST_WIDTH: Final = math.log(2) / MAX_SCORE
 """So that in a baseline of nearly equal calls only those of more than twice the median are unusual."""
 
@@ -93,24 +96,44 @@ def anomalies(cells: list[WeekCell], question: Question) -> Answer:
     """Calls of unusually many tokens, the most unusual first; the baseline is made by `question.by`."""
     columns_for(question.by)
     since_us, until_us = to_us(question.since), to_us(question.until)
-    levels = list(dict.fromkeys((tuple(question.by), ("model",))))
-    finest = tuple(dict.fromkeys((*question.by, "model")))
-    sizes = _sizes(cells, finest)
-    baselines = [_baselines(sizes, finest, level) for level in levels]
-    found: list[Anomaly] = []
-    unjudged = asked = 0
-    for cell in cells:
-        asked += cell.calls
-        groups = zip(levels, baselines, strict=True)
-        baseline = next(filter(None, (known.get(cell.group(level)) for level, known in groups)), None)
+    own, pooled = tuple(question.by), ("model",)
+    baselines = _baselines(cells, own)
+    groups = [cell.group(own) for cell in cells]
+    of_models = {} if all(group in baselines for group in groups) else _baselines(cells, pooled)
+    suspects: list[tuple[float, WeekCell, Baseline]] = []
+    unjudged = 0
+    for cell, group in zip(cells, groups, strict=True):
+        baseline = baselines.get(group) or of_models.get(cell.group(pooled))
         if baseline is None:
             unjudged += cell.calls
-            continue
-        if cell.top >= baseline.least_tokens:
-            found += _judged(cell, baseline, since_us, until_us)
-    found.sort(key=lambda anomaly: (-anomaly.score, anomaly.timestamp_us))
-    note = f"{unjudged} of {asked} calls could not be judged: fewer than {ENOUGH_CALLS} are like them"
-    return Answer(_COLUMNS, found, [note] if unjudged else [])
+        elif cell.top >= baseline.least_tokens:
+            suspects.append((baseline.score(cell.top), cell, baseline))
+    found = _most_unusual(suspects, since_us, until_us)
+    notes = []
+    if unjudged:
+        asked = sum(cell.calls for cell in cells)
+        notes.append(f"{unjudged} of {asked} calls could not be judged: fewer than {ENOUGH_CALLS} are like them")
+    if len(found) > MOST:
+        notes.append(f"only the {MOST} most unusual calls are listed: ask about less time for others")
+    return Answer(_COLUMNS, found[:MOST], notes)
+
+
+def _most_unusual(suspects: list[tuple[float, WeekCell, Baseline]], since_us: int, until_us: int) -> list[Anomaly]:
+    """What is unusual in these cells, each with the highest score in it, the most unusual first.
+
+    More than `MOST` are found where there are more, but not all of them.
+    """
+    found: list[Anomaly] = []
+    scores: list[float] = []  # the highest ones, as a heap
+    for highest, cell, baseline in sorted(suspects, key=lambda suspect: -suspect[0]):
+        least = scores[0] if len(scores) == MOST else -math.inf
+        if round(highest, 2) < least:
+            break
+        for anomaly in _judged(cell, baseline, since_us, until_us, least):
+            found.append(anomaly)
+            (heappush if len(scores) < MOST else heappushpop)(scores, anomaly.score)
+    found.sort(key=lambda anomaly: (-anomaly.score, anomaly.timestamp_us, anomaly.request_id))
+    return found
 
 
 class _Sizes:
@@ -120,65 +143,46 @@ class _Sizes:
 
     def __init__(self) -> None:
         self.calls = self.tokens = self.squares = 0
-        self.counts: buckets.Counts = {}
-
-    def add(self, calls: int, tokens: int, squares: int, counts: buckets.Counts) -> None:
-        """Add calls."""
-        self.calls += calls
-        self.tokens += tokens
-        self.squares += squares
-        known = self.counts
-        for bucket, count in counts.items():
-            known[bucket] = known.get(bucket, 0) + count
+        self.counts: buckets.Counts = 0
 
 
-def _sizes(cells: Iterable[WeekCell], shared: Sequence[str]) -> dict[Group, _Sizes]:
+def _baselines(cells: Iterable[WeekCell], shared: Sequence[str]) -> dict[Group, Baseline]:
+    """The baseline of every group that is large enough."""
     groups: defaultdict[Group, _Sizes] = defaultdict(_Sizes)
     for cell in cells:
-        groups[cell.group(shared)].add(cell.calls, cell.tokens, cell.squares, cell.sizes)
-    return groups
+        sizes = groups[cell.group(shared)]
+        sizes.calls += cell.calls
+        sizes.tokens += cell.tokens
+        sizes.squares += cell.squares
+        sizes.counts += cell.sizes
+    name = f"the same {', '.join(shared)}" if shared else "all"
+    return {group: _baseline(found, name) for group, found in groups.items() if found.calls >= ENOUGH_CALLS}
 
 
-def _baselines(sizes: dict[Group, _Sizes], names: Sequence[str], shared: Sequence[str]) -> dict[Group, Baseline]:
-    """The baseline of every group that is large enough, from groups of finer names."""
-    groups: dict[Group, _Sizes] = defaultdict(_Sizes)
-    places = [names.index(name) for name in shared]
-    if places == list(range(len(names))):
-        groups = sizes
-    else:
-        for group, part in sizes.items():
-            groups[tuple([group[place] for place in places])].add(part.calls, part.tokens, part.squares, part.counts)
-    return {group: _baseline(found, shared) for group, found in groups.items() if found.calls >= ENOUGH_CALLS}
-
-
-def _baseline(sizes: _Sizes, shared: Sequence[str]) -> Baseline:
+def _baseline(sizes: _Sizes, name: str) -> Baseline:
     mean = sizes.tokens / sizes.calls
     width = math.sqrt(max(0.0, (sizes.squares - sizes.tokens * mean) / (sizes.calls - 1)))
-    log_median = weighted_spread([(_logarithm(bucket), count) for bucket, count in sizes.counts.items()])
+    spread = log_spread(buckets.each(sizes.counts))
     limit = math.ceil(mean + SIGMAS * width)
-    log_width = max(log_median.width, LEAST_WIDTH)
+    log_width = max(spread.width, LEAST_WIDTH)
     return Baseline(
-        name=f"the same {', '.join(shared)}" if shared else "all",
+        name=name,
         calls=sizes.calls,
-        median_tokens=round(math.expm1(log_median.middle)),
+        median_tokens=round(math.expm1(spread.middle)),
         limit_tokens=limit,
-        log_median=log_median.middle,
+        log_median=spread.middle,
         log_width=log_width,
-        least_tokens=min(limit, math.exp(log_median.middle + MAX_SCORE * log_width) - 2),
+        least_tokens=min(limit, math.exp(spread.middle + MAX_SCORE * log_width) - 2),
     )
 
 
-@lru_cache(maxsize=1024)
-def _logarithm(bucket: int) -> float:
-    return math.log1p(buckets.middle(bucket))
-
-
-def _judged(cell: WeekCell, baseline: Baseline, since_us: int, until_us: int) -> Iterable[Anomaly]:
-    for call in cell.largest:
+def _judged(cell: WeekCell, baseline: Baseline, since_us: int, until_us: int, least: float) -> Iterable[Anomaly]:
+    """The unusual calls of a cell that have at least this score."""
+    for call in cell.largest:  # they come in falling order
         score = baseline.score(call.tokens)
         rules = {"3 sigma": call.tokens > baseline.limit_tokens, "MAD": score > MAX_SCORE}
-        if not any(rules.values()):
-            return  # they come in falling order
+        if round(score, 2) < least or not any(rules.values()):
+            return
         if since_us <= call.timestamp_us < until_us:
             yield _anomaly(cell, call, baseline, score, ", ".join(name for name, fired in rules.items() if fired))
 

@@ -8,9 +8,9 @@ from typing import Final
 from auditmw.reports.columns import Answer, Column
 from auditmw.reports.grouping import columns_for
 from auditmw.reports.report import FromCells, Question, cell_report
-from auditmw.rollups.buckets import quantile
+from auditmw.rollups.buckets import quantile, total
 from auditmw.rollups.grouping import GroupRow, in_order, values_of
-from auditmw.rollups.hours import HOUR_KEY, HourCell
+from auditmw.rollups.hours import HourCell
 
 
 class LatencyRow(GroupRow, kw_only=True):
@@ -54,11 +54,11 @@ def latency(cells: list[HourCell], question: Question) -> Answer:
 def _row(cell: HourCell, question: Question) -> LatencyRow:
     return LatencyRow(
         **values_of(question.by, cell.group(question.by)),
-        calls=sum(cell.latency.values()),
+        calls=total(cell.latency),
         p50_us=quantile(cell.latency, 0.5),
         p95_us=quantile(cell.latency, 0.95),
         p99_us=quantile(cell.latency, 0.99),
-        streams=sum(cell.ttft.values()),
+        streams=total(cell.ttft),
         ttft_p50_us=quantile(cell.ttft, 0.5),
         ttft_p95_us=quantile(cell.ttft, 0.95),
         ttft_p99_us=quantile(cell.ttft, 0.99),
@@ -70,5 +70,5 @@ REPORT: Final = cell_report(
     "How long do answers take?",
     timedelta(days=7),
     ("model",),
-    FromCells("hours", lambda asked: tuple(dict.fromkeys((*HOUR_KEY, *asked.by))), latency),
+    FromCells("hours", lambda asked: (*asked.by, "status"), latency),
 )

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate
 from statistics import median
 from typing import Final, NamedTuple
+
+from auditmw.rollups.buckets import middle
 
 Z_95: Final = 1.959964
 """How many standard deviations hold 95 percent of a normal distribution."""
@@ -46,20 +51,45 @@ def mean_spread(values: Sequence[float]) -> Spread:
 
 def median_spread(values: Sequence[float]) -> Spread:
     """The median and the median absolute deviation scaled to a standard deviation; a few wild values move neither."""
-    middle = median(values)
-    return Spread(middle, MAD_TO_SIGMA * median(abs(value - middle) for value in values))
+    centre = median(values)
+    return Spread(centre, MAD_TO_SIGMA * median(abs(value - centre) for value in values))
 
 
-def weighted_spread(values: Sequence[tuple[float, int]]) -> Spread:
-    """The same of values that each occur so many times, in any order; a median between two values is the lower one."""
-    middle = _weighted_median(values)
-    return Spread(middle, MAD_TO_SIGMA * _weighted_median([(abs(value - middle), count) for value, count in values]))
+def log_spread(counts: Sequence[int]) -> Spread:
+    """The same of the logarithms of values that were counted into `rollups.buckets`, from the first bucket on.
+
+    A median between two buckets is the lower one.
+    """
+    reached = [0, *accumulate(counts)]
+    half = (reached[-1] + 1) // 2
+    lower = bisect_left(reached, half) - 1
+    top = len(counts)
+    deviation = next(
+        distance
+        for first, last, distance in _widening(lower)
+        if reached[last + 1 if last < top else top] - reached[first] >= half
+    )
+    return Spread(_logarithm(lower), MAD_TO_SIGMA * deviation)
 
 
-def _weighted_median(values: Sequence[tuple[float, int]]) -> float:
-    left = (sum(count for _, count in values) + 1) // 2
-    for value, count in sorted(values):
-        left -= count
-        if left <= 0:
-            return value
-    return math.nan
+@lru_cache(maxsize=1024)
+def _widening(bucket: int) -> list[tuple[int, int, float]]:
+    """From which to which bucket one must go for one more, and how far the new one is, nearest first.
+
+    It ends at the lowest bucket: that one and those between are at least half of what this bucket is the median of.
+    """
+    first = last = bucket
+    steps, centre = [(first, last, 0.0)], _logarithm(bucket)
+    while first > 0:
+        below, above = centre - _logarithm(first - 1), _logarithm(last + 1) - centre
+        if below < above:
+            first -= 1
+        else:
+            last += 1
+        steps.append((first, last, min(below, above)))
+    return steps
+
+
+@lru_cache(maxsize=1024)
+def _logarithm(bucket: int) -> float:
+    return math.log1p(middle(bucket))

@@ -7,10 +7,11 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from auditmw.rollups.buckets import one
 from auditmw.rollups.calls import AnyAttempt, ReportedCall, calls_of, may_have_others
 from auditmw.rollups.days import DAY_KEY, DayCell
 from auditmw.rollups.grouping import DAY_US, HOUR_US, Group, GroupRow, day_of, grouper, hour_of, week_of
-from auditmw.rollups.hours import HOUR_KEY, HourCell
+from auditmw.rollups.hours import HOUR_KEY, HOUR_SUMS, HourCell
 from auditmw.rollups.parts import cost_parts
 from auditmw.rollups.weeks import WEEK_KEY, LargeCall, WeekCell
 
@@ -34,6 +35,8 @@ SIMPLE_SUMS: Final = (
     "redactions",
 )
 """The sums that stores work out themselves of calls that succeeded at once."""
+SIMPLE_HOUR_SUMS: Final = tuple(name for name in SIMPLE_SUMS if name in HOUR_SUMS)
+"""Those of them that are kept by hour."""
 SIMPLE_CALL: Final = (
     "timestamp_us",
     "tenant",
@@ -65,15 +68,18 @@ class Cells(msgspec.Struct):
         for number, tenant, user, model, prices, *sums in rows:
             group: Group = (day_of(number * DAY_US), tenant or None, user or None, model or None)
             cell = _cell(self.days, DayCell, DAY_KEY, group)
-            for name, amount in zip(SIMPLE_SUMS, sums, strict=True):
-                if amount:
-                    setattr(cell, name, getattr(cell, name) + amount)
-            cell.attempts += sums[0]
+            _add_sums(cell, SIMPLE_SUMS, sums)
             if prices is not None:
                 cell.add_parts(cost_parts(prices, *sums[_TOKENS]))
 
+    def add_hours(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Add the same by hour: rows of hour, tenant, model, type of error, and `SIMPLE_HOUR_SUMS`."""
+        for number, tenant, model, error_type, *sums in rows:
+            group: Group = (hour_of(number * HOUR_US), tenant or None, model or None, "success", error_type or None)
+            _add_sums(_cell(self.hours, HourCell, HOUR_KEY, group), SIMPLE_HOUR_SUMS, sums)
+
     def add_calls(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Count calls that succeeded at once: rows of `SIMPLE_CALL`."""
+        """Count the times and sizes of calls that succeeded at once: rows of `SIMPLE_CALL`."""
         weeks: dict[Any, WeekCell] = {}
         hours: dict[Any, HourCell] = {}
         for started, tenant, user, model, error_type, latency_us, ttft_us, tokens, request_id, cost_nano in rows:
@@ -82,7 +88,10 @@ class Cells(msgspec.Struct):
             if hour is None:
                 group: Group = (hour_of(started), tenant or None, model or None, "success", error_type or None)
                 hour = hours[key] = _cell(self.hours, HourCell, HOUR_KEY, group)
-            hour.count_simple(latency_us, ttft_us)
+            if latency_us is not None:
+                hour.latency += one(latency_us)
+            if ttft_us is not None:
+                hour.ttft += one(ttft_us)
             if tokens is None:
                 continue
             key = (started // DAY_US, tenant, user, model)
@@ -142,3 +151,11 @@ def _cell(cells: dict[Group, R], cell_type: type[R], by: Sequence[str], group: G
     if cell is None:
         cell = cells[group] = cell_type.of(by, group)
     return cell
+
+
+def _add_sums(cell: DayCell | HourCell, names: Sequence[str], sums: Sequence[int]) -> None:
+    """Add sums of calls that each took one attempt."""
+    for name, amount in zip(names, sums, strict=True):
+        if amount:
+            setattr(cell, name, getattr(cell, name) + amount)
+    cell.attempts += sums[0]

@@ -12,6 +12,8 @@ from auditmw.rollups.grouping import GroupRow
 from auditmw.rollups.parts import CostParts, cost_parts
 
 DAY_KEY: Final = ("day", "tenant", "user", "model")
+USER_KEY: Final = ("day", "tenant", "user")
+"""By which stores keep the same of all models together, since most questions are not about models."""
 FAILED: Final = frozenset({"error", "incomplete"})
 """The statuses of calls that were sent and failed."""
 

@@ -83,7 +83,7 @@ def values_of(by: Sequence[str], group: Group) -> dict[str, Any]:
     return dict(zip(by, group, strict=True))
 
 
-class GroupRow(msgspec.Struct, kw_only=True):
+class GroupRow(msgspec.Struct, kw_only=True, gc=False):
     """One group of calls: the values that they share, None in those that were not asked for; subclasses count."""
 
     user: str | None = None

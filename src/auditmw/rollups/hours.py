@@ -1,13 +1,10 @@
-"""How calls end and how long they take, by hour, tenant, model, status and type of error."""
+"""How calls end, how long they take and what they come to, by hour, tenant, model, status and type of error."""
 
 from __future__ import annotations
 
 from typing import Final, Self
 
-import msgspec
-
 from auditmw.rollups import buckets
-from auditmw.rollups.buckets import bucket_of
 from auditmw.rollups.calls import ReportedCall
 from auditmw.rollups.grouping import GroupRow
 
@@ -15,30 +12,25 @@ HOUR_KEY: Final = ("hour", "tenant", "model", "status", "error_type")
 
 
 class HourCell(GroupRow, kw_only=True):
-    """One group; the times are those of the calls' last attempts, counted into the buckets of `rollups.buckets`."""
+    """One group, as a `DayCell` is one; the times are those of the calls' last attempts."""
 
     calls: int = 0
     attempts: int = 0
     retried: int = 0
-    latency: buckets.Counts = msgspec.field(default_factory=dict)
+    priced_nano: int = 0
+    priced: int = 0
+    unpriced: int = 0
+    all_tokens: int = 0
+    output_tokens: int = 0
+    redactions: int = 0
+    latency: buckets.Counts = 0
     """Microseconds to the end of the answer."""
-    ttft: buckets.Counts = msgspec.field(default_factory=dict)
+    ttft: buckets.Counts = 0
     """Microseconds to the first chunk of streamed answers."""
 
     def __post_init__(self) -> None:
         if self.hour is not None:
             self.day = self.hour[:10]
-
-    def count_simple(self, latency_us: int | None, ttft_us: int | None) -> None:
-        """Add a call that succeeded at once."""
-        self.calls += 1
-        self.attempts += 1
-        if latency_us is not None:
-            bucket = bucket_of(latency_us)
-            self.latency[bucket] = self.latency.get(bucket, 0) + 1
-        if ttft_us is not None:
-            bucket = bucket_of(ttft_us)
-            self.ttft[bucket] = self.ttft.get(bucket, 0) + 1
 
     def count(self, call: ReportedCall, sign: int = 1) -> None:
         """Add a call to the group, or take it out."""
@@ -47,15 +39,34 @@ class HourCell(GroupRow, kw_only=True):
         self.attempts += sign * len(call.all)
         if len(call.all) > 1:
             self.retried += sign
+        if call.cost_nano is not None:
+            self.priced += sign
+            self.priced_nano += sign * call.cost_nano
+        if call.unpriced:
+            self.unpriced += sign
+        if call.tokens is not None:
+            self.all_tokens += sign * call.tokens
+        for entry in call.all:
+            if entry.output_tokens:
+                self.output_tokens += sign * entry.output_tokens
+            if entry.sanitization_count:
+                self.redactions += sign * entry.sanitization_count
         if last.latency_us is not None:
-            buckets.add(self.latency, {buckets.bucket_of(last.latency_us): 1}, sign)
+            self.latency += sign * buckets.one(last.latency_us)
         if last.ttft_us is not None:
-            buckets.add(self.ttft, {buckets.bucket_of(last.ttft_us): 1}, sign)
+            self.ttft += sign * buckets.one(last.ttft_us)
 
     def add(self, other: Self) -> None:
         """Add another row of the same kind to this one."""
-        self.calls += other.calls
-        self.attempts += other.attempts
-        self.retried += other.retried
-        buckets.add(self.latency, other.latency)
-        buckets.add(self.ttft, other.ttft)
+        for name in HOUR_SUMS:
+            if amount := getattr(other, name):
+                setattr(self, name, getattr(self, name) + amount)
+        self.latency += other.latency
+        self.ttft += other.ttft
+
+
+HOUR_TIMES: Final = ("latency", "ttft")
+HOUR_SUMS: Final = tuple(
+    name for name in HourCell.__struct_fields__ if name not in {*GroupRow.__struct_fields__, *HOUR_TIMES}
+)
+"""The fields that are sums, in the order in which stores keep them."""

@@ -37,7 +37,7 @@ class WeekCell(GroupRow, kw_only=True):
     calls: int = 0
     tokens: int = 0
     squares: int = 0
-    sizes: buckets.Counts = msgspec.field(default_factory=dict)
+    sizes: buckets.Counts = 0
     large: list[LargeCall] | str = msgspec.field(default_factory=list)
     """The largest ones and others, in any order; as text as long as nobody looks at them."""
     top: int = -1
@@ -56,7 +56,7 @@ class WeekCell(GroupRow, kw_only=True):
         self.calls -= 1
         self.tokens -= tokens
         self.squares -= min(tokens, _MOST_SQUARED) ** 2
-        buckets.add(self.sizes, {buckets.bucket_of(tokens): 1}, -1)
+        self.sizes -= buckets.one(tokens)
         self.gone.append(call.last.request_id)
 
     def count_large(self, call: LargeCall) -> None:
@@ -67,8 +67,7 @@ class WeekCell(GroupRow, kw_only=True):
         self.calls += 1
         self.tokens += tokens
         self.squares += min(tokens, _MOST_SQUARED) ** 2
-        bucket = buckets.bucket_of(tokens)
-        self.sizes[bucket] = self.sizes.get(bucket, 0) + 1
+        self.sizes += buckets.one(tokens)
         large = self.large
         if isinstance(large, str):
             large = self.largest
@@ -82,7 +81,7 @@ class WeekCell(GroupRow, kw_only=True):
         self.calls += other.calls
         self.tokens += other.tokens
         self.squares += other.squares
-        buckets.add(self.sizes, other.sizes)
+        self.sizes += other.sizes
         if other.gone:
             gone = set(other.gone)
             self.large = [call for call in self.largest if call.request_id not in gone]
@@ -104,15 +103,13 @@ class WeekCell(GroupRow, kw_only=True):
 
     def minus(self, other: Self) -> Self:
         """What this row holds beyond another one, as a row to be added."""
-        sizes = dict(self.sizes)
-        buckets.add(sizes, other.sizes, -1)
         mine, others = ({call.request_id for call in row.largest} for row in (self, other))
         return structs.replace(
             self,
             calls=self.calls - other.calls,
             tokens=self.tokens - other.tokens,
             squares=self.squares - other.squares,
-            sizes=sizes,
+            sizes=self.sizes - other.sizes,
             large=[call for call in self.largest if call.request_id not in others],
             gone=sorted(others - mine),
         )

@@ -25,13 +25,13 @@ _POSTGRES: Final = Dialect(
         f"AND b.first_leaf < ?2 AND {LEAF_INDEX} >= ?1 AND {LEAF_INDEX} < ?2"
     ),
     time="(extract(epoch FROM e.timestamp) * 1000000)::bigint",
-    day="(e.timestamp AT TIME ZONE 'UTC')::date - date '1970-01-01'",
     during=f"e.timestamp >= {_MOMENT.format('?1')} AND e.timestamp < {_MOMENT.format('?2')}",
-    join="string_agg({}, ',')",
     one_of="= ANY (ARRAY(SELECT json_array_elements_text(?2::text::json)))",
     keys="json_array_elements(?1::text::json) AS k (value)",
     part="k.value ->> {}",
 )
+_FOR_SUMS: Final = "SET LOCAL jit = off; SET LOCAL work_mem = '64MB'; SET LOCAL max_parallel_workers_per_gather = 0"
+"""Ten thousand rows are summed up faster by hashing than by sorting, and before other workers have begun."""
 _PLACE: Final = re.compile(r"\?(\d+)")
 
 
@@ -53,6 +53,7 @@ class PostgresRollups(Rollups):
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[Fetch]:
         async with self._connection("reads") as db, db.transaction(isolation="repeatable_read", readonly=True):
+            await db.execute(_FOR_SUMS)
             yield _fetching(db)
 
     @asynccontextmanager

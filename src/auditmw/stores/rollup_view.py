@@ -4,16 +4,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
+
+from msgspec import structs
 
 from auditmw.canonical import canonical_json
 from auditmw.rollups.calls import ATTEMPT_FIELDS, Attempt
-from auditmw.rollups.cells import SIMPLE_CALL, SIMPLE_SUMS, Cells, delta, of_calls, open_calls
+from auditmw.rollups.cells import SIMPLE_CALL, SIMPLE_HOUR_SUMS, SIMPLE_SUMS, Cells, delta, of_calls, open_calls
 from auditmw.rollups.days import DayCell
-from auditmw.rollups.hours import HOUR_KEY, HourCell
-from auditmw.rollups.weeks import WeekCell
-from auditmw.stores.rollup_rows import hour_cell, named, week_cell
+from auditmw.rollups.grouping import DAY_US, HOUR_US, Group
+from auditmw.rollups.hours import HourCell
+from auditmw.rollups.weeks import WEEK_KEY, WeekCell
+from auditmw.stores.rollup_rows import (
+    HOUR_VALUES,
+    WEEK_VALUES,
+    hour_cells,
+    named_all,
+    stored_key,
+    week_cell,
+    week_cells,
+)
 
 Fetch = Callable[..., Awaitable[Sequence[Any]]]
 COLUMN_OF: Final = {"user": "user_id"}
@@ -37,7 +48,13 @@ _SUM_OF: Final = {
     **{f"{kind}_tokens": f"sum(coalesce(e.{kind}_tokens, 0))" for kind in (*_TOKENS, "thinking")},
     "redactions": "sum(coalesce(e.sanitization_count, 0))",
 }
-_SUMS: Final = f"{_GROUP}, {', '.join(f'CAST({_SUM_OF[name]} AS bigint)' for name in SIMPLE_SUMS)}"
+_HOUR_GROUP: Final = "e.tenant, e.model, e.error_type"
+
+
+def _summed(names: Sequence[str]) -> str:
+    return ", ".join(f"CAST({_SUM_OF[name]} AS bigint)" for name in names)
+
+
 _CALL: Final = ", ".join(
     {"tokens": f"CASE WHEN {_NO_TOKENS} THEN NULL ELSE {_ALL_TOKENS} END", "user_id": _USER}.get(name, f"e.{name}")
     for name in SIMPLE_CALL[1:]
@@ -57,12 +74,8 @@ class Dialect(NamedTuple):
     """The condition that leaf indexes lie from ?1 on and before ?2."""
     time: str
     """A start as microseconds."""
-    day: str
-    """A start as whole days since the epoch."""
     during: str
     """The condition that starts lie from ?1 on and before ?2."""
-    join: str
-    """The aggregate that joins texts by commas."""
     one_of: str
     """The condition that what stands before it is one of the texts in the JSON array ?2."""
     keys: str
@@ -105,8 +118,12 @@ class RollupView:
         tried = [Attempt(*row) for row in await self._fetch(sql, first, until)]
         cells = delta(tried, await self.others(tried, first))
         source = f"FROM {self._dialect.entries} WHERE {where} AND {_SIMPLE}"
-        day = self._dialect.day
-        cells.add_days(await self._fetch(f"SELECT {day}, {_SUMS} {source} GROUP BY {day}, {_GROUP}", first, until))
+        day, hour = (f"{self._dialect.time} / {unit_us}" for unit_us in (DAY_US, HOUR_US))
+        for take, by, sums in (
+            (cells.add_days, f"{day}, {_GROUP}", SIMPLE_SUMS),
+            (cells.add_hours, f"{hour}, {_HOUR_GROUP}", SIMPLE_HOUR_SUMS),
+        ):
+            take(await self._fetch(f"SELECT {by}, {_summed(sums)} {source} GROUP BY {by}", first, until))
         cells.add_calls(await self._fetch(f"SELECT {self._dialect.time}, {_CALL} {source}", first, until))
         return cells
 
@@ -143,38 +160,48 @@ class RollupView:
         self, by: Sequence[str], sums: Sequence[str], since: str, until: str, tenant: str | None
     ) -> list[DayCell]:
         """Cells of these days, added up by groups of some of their key; only these sums are filled in."""
-        rows = await self._sums("audit_rollup_day", "day", by, sums, since, until, tenant)
-        width = len(by)
-        return [named(DayCell, by, row[:width], dict(zip(sums, row[width:], strict=True))) for row in rows]
+        table = "audit_rollup_day" if "model" in by else "audit_rollup_user"
+        return named_all(DayCell, (*by, *sums), await self._sums(table, "day", by, sums, since, until, tenant))
 
     async def endings(self, by: Sequence[str], since: str, until: str, tenant: str | None) -> list[HourCell]:
-        """Cells of these hours, added up by groups of some of their key, without their times."""
+        """Cells of these hours, added up by groups of some of their key; only numbers of calls are filled in."""
         sums = ("calls", "attempts", "retried")
         rows = await self._sums("audit_rollup_hour", "hour", by, sums, since, until, tenant)
-        width = len(by)
-        return [named(HourCell, by, row[:width], dict(zip(sums, row[width:], strict=True))) for row in rows]
+        return named_all(HourCell, (*by, *sums), rows)
 
-    async def hours(self, since: str, until: str, tenant: str | None) -> list[HourCell]:
-        """Cells of these hours."""
-        columns = (*HOUR_KEY, "calls", "attempts", "retried", "latency", "ttft")
-        rows = await self._rows("audit_rollup_hour", "hour", columns, since, until, tenant)
-        return [hour_cell(row) for row in rows]
+    async def hours(self, by: Sequence[str], since: str, until: str, tenant: str | None) -> list[HourCell]:
+        """Cells of these hours, added up by groups of some of their key."""
+        columns = [*(_column(name, "hour") for name in by), *HOUR_VALUES]
+        return hour_cells(await self._rows("audit_rollup_hour", "hour", columns, since, until, tenant), by)
 
     async def weeks(self, by: Sequence[str], since: str, until: str, tenant: str | None) -> list[WeekCell]:
         """Cells of these weeks, added up by groups of some of their key."""
-        names = [COLUMN_OF.get(name, name) for name in by]
-        sums = [f"CAST(sum({name}) AS bigint)" for name in ("calls", "tokens", "squares")]
-        texts = [self._dialect.join.format(name) for name in ("sizes", "largest")]
-        where, values = _within("week", since, until, tenant)
-        sql = f"SELECT {', '.join([*names, *sums, 'max(top)', *texts])} FROM audit_rollup_week WHERE {where}"
-        group = f" GROUP BY {', '.join(names)}" if names else " HAVING count(*) > 0"
-        return [week_cell(row, by) for row in await self._fetch(sql + group, *values)]
+        columns = [*(_column(name, "week") for name in by), *WEEK_VALUES]
+        return week_cells(await self._rows("audit_rollup_week", "week", columns, since, until, tenant), by)
+
+    async def beside_stored(self, cells: dict[Group, WeekCell]) -> None:
+        """Make changed weeks take out, of the largest calls that are stored, those that give way to their own."""
+        rows = await self.stored("audit_rollup_week", WEEK_KEY, cells)
+        for before in map(week_cell, rows):
+            group = before.group(WEEK_KEY)
+            after, changed = structs.replace(before), cells[group]
+            after.add(changed)
+            changed.large = [call for call in after.largest if call not in before.largest]
+            changed.gone = [call.request_id for call in before.largest if call not in after.largest]
+
+    async def stored(self, table: str, key: Sequence[str], groups: Iterable[Group]) -> Sequence[Any]:
+        """The rows of these groups, as far as there are any."""
+        parts = " AND ".join(
+            f"t.{COLUMN_OF.get(name, name)} = {self._dialect.part.format(place)}" for place, name in enumerate(key)
+        )
+        wanted = canonical_json([stored_key(group) for group in groups]).decode()
+        return await self._fetch(f"SELECT t.* FROM {self._dialect.keys} JOIN {table} AS t ON {parts}", wanted)
 
     async def _sums(
         self, table: str, time: str, by: Sequence[str], sums: Sequence[str], since: str, until: str, tenant: str | None
     ) -> Sequence[Any]:
-        names = [_DAY_OF_HOUR if name == "day" != time else COLUMN_OF.get(name, name) for name in by]
-        columns = ", ".join([*names, *(f"CAST(sum({name}) AS bigint)" for name in sums)])
+        names = [_column(name, time) for name in by]
+        columns = ", ".join([*(f"nullif({name}, '')" for name in names), *(f"CAST(sum({n}) AS bigint)" for n in sums)])
         where, values = _within(time, since, until, tenant)
         group = f" GROUP BY {', '.join(names)}" if names else " HAVING count(*) > 0"
         return await self._fetch(f"SELECT {columns} FROM {table} WHERE {where}{group}", *values)
@@ -184,6 +211,11 @@ class RollupView:
     ) -> Sequence[Any]:
         where, values = _within(time, since, until, tenant)
         return await self._fetch(f"SELECT {', '.join(columns)} FROM {table} WHERE {where}", *values)
+
+
+def _column(name: str, time: str) -> str:
+    """What a grouping is read from, in a table of cells by this time."""
+    return _DAY_OF_HOUR if name == "day" != time else COLUMN_OF.get(name, name)
 
 
 def _within(time: str, since: str, until: str, tenant: str | None) -> tuple[str, list[str]]:

@@ -7,15 +7,14 @@ Whoever rolls reads, works out what cells change by, and applies that only if no
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, NamedTuple, TypeVar
 
-from auditmw.canonical import canonical_json
 from auditmw.rollups.calls import calls_of
 from auditmw.rollups.cells import Cells, cells_of
-from auditmw.rollups.days import DAY_KEY, DAY_SUMS, DayCell
-from auditmw.rollups.grouping import DAY_US, Group, GroupRow, day_of, us_of_day, week_start
+from auditmw.rollups.days import DAY_KEY, DAY_SUMS, USER_KEY, DayCell
+from auditmw.rollups.grouping import DAY_US, Group, GroupRow, added, day_of, us_of_day, week_start
 from auditmw.rollups.hours import HOUR_KEY
 from auditmw.rollups.weeks import WEEK_KEY, WeekCell
 from auditmw.stores.rollup_rows import (
@@ -59,8 +58,12 @@ class _Table(NamedTuple):
 
 
 _DAYS: Final = _Table("audit_rollup_day", DAY_KEY, DAY_SUMS, day_cell, day_rows)
+_USERS: Final = _Table("audit_rollup_user", USER_KEY, DAY_SUMS, day_cell, day_rows)
 _HOURS: Final = _Table("audit_rollup_hour", HOUR_KEY, HOUR_VALUES, hour_cell, hour_rows)
 _WEEKS: Final = _Table("audit_rollup_week", WEEK_KEY, WEEK_VALUES, week_cell, week_rows)
+
+
+_TABLES: Final = (_DAYS, _USERS, _HOURS, _WEEKS)
 
 
 class Rollups:
@@ -98,7 +101,7 @@ class Rollups:
         async with self._writing() as tx:
             await self._changed(tx)
             await tx.fetch("UPDATE audit_rollup SET watermark = 0")
-            for table in (_DAYS, _HOURS, _WEEKS):
+            for table in _TABLES:
                 await tx.fetch(f"DELETE FROM {table.name}")
 
     async def forget_user(self, user_id: str, tenant: str | None = None) -> None:
@@ -130,7 +133,7 @@ class Rollups:
         since_us, until_us = week_start(since_us), week_start(until_us - 1) + WEEK_US
         async with self._writing() as tx:
             await self._changed(tx)
-            for table in (_DAYS, _HOURS, _WEEKS):
+            for table in _TABLES:
                 time = table.key[0]
                 await tx.fetch(
                     f"DELETE FROM {table.name} WHERE {time} >= ?1 AND {time} < ?2", day_of(since_us), day_of(until_us)
@@ -151,13 +154,17 @@ class Rollups:
         await tx.fetch("UPDATE audit_rollup SET changes = changes + 1")
 
     async def _add_days(self, tx: Transaction, cells: dict[Group, DayCell]) -> None:
-        added = ", ".join(f"{name} = {_DAYS.name}.{name} + excluded.{name}" for name in DAY_SUMS)
-        await tx.many(f"{_insert(_DAYS)} DO UPDATE SET {added}", day_rows(cells))
-        await self._drop_empty(tx, _DAYS, cells)
+        """Add cells, and what they come to of all models together."""
+        users = {cell.group(USER_KEY): cell for cell in added(cells.values(), USER_KEY, DayCell)}
+        for table, found in ((_DAYS, cells), (_USERS, users)):
+            sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in DAY_SUMS)
+            await tx.many(f"{_insert(table)} DO UPDATE SET {sums}", day_rows(found))
+            await self._drop_empty(tx, table, found)
 
     async def _merge(self, tx: Transaction, table: _Table, cells: dict[Group, R]) -> None:
         """Add cells to those that are stored."""
-        stored = {cell.group(table.key): cell for cell in await self._stored(tx, table, cells)}
+        rows = await RollupView(tx.fetch, self._dialect).stored(table.name, table.key, cells)
+        stored = {cell.group(table.key): cell for cell in map(table.cell_of, rows)}
         for key, cell in cells.items():
             if key in stored:
                 stored[key].add(cell)
@@ -166,14 +173,6 @@ class Rollups:
         replaced = ", ".join(f"{name} = excluded.{name}" for name in table.values)
         await tx.many(f"{_insert(table)} DO UPDATE SET {replaced}", table.rows_of(stored))
         await self._drop_empty(tx, table, cells)
-
-    async def _stored(self, tx: Transaction, table: _Table, keys: Iterable[Group]) -> list[Any]:
-        parts = " AND ".join(
-            f"t.{column} = {self._dialect.part.format(place)}" for place, column in enumerate(table.columns)
-        )
-        sql = f"SELECT t.* FROM {self._dialect.keys} JOIN {table.name} AS t ON {parts}"
-        wanted = canonical_json([stored_key(key) for key in keys]).decode()
-        return [table.cell_of(row) for row in await tx.fetch(sql, wanted)]
 
     async def _of_user(self, tx: Transaction, table: _Table, user_id: str, tenant: str | None) -> list[Any]:
         where, values = ("user_id = ?1", [user_id])

@@ -28,6 +28,6 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON audit_leases TO audit_writer;
 
 GRANT SELECT ON
     audit_schema, audit_trail, audit_writers, audit_entries, audit_batches, audit_tiles, audit_checkpoints,
-    audit_settings, audit_content, audit_rollup, audit_rollup_day, audit_rollup_hour, audit_rollup_week, llm_audit_log,
-    llm_audit_attempts
+    audit_settings, audit_content, audit_rollup, audit_rollup_day, audit_rollup_user, audit_rollup_hour,
+    audit_rollup_week, llm_audit_log, llm_audit_attempts
 TO audit_reader;
