@@ -15,7 +15,7 @@ from typing import Final
 Counts = int
 """How many values fell into each bucket: 32 bits a bucket, the lowest one first.
 
-So counts are added and taken out as integers are: thousands of cells in the time that loops over buckets take for a few.
+So counts are added and taken out as integers are: thousands of cells in the time that loops take for a few.
 """
 
 _WIDTH: Final = 32
