@@ -83,7 +83,7 @@ def test_an_erasure_that_new_entries_outrun_is_partly_and_goes_on(trail, make_en
     trail.append("w0", [make_entry(0)])
     receipt = Erasure(log, privacy, wait_seconds=1, on_step=one_more).run(ALICE)
     assert (receipt.answer, receipt.kept) == ("partly", ["new entries came as fast as old ones went"])
-    (receipt,) = Erasure(log, privacy, wait_seconds=1).resume()
+    (receipt,) = Erasure(log, privacy, wait_seconds=30).resume()
     assert receipt.answer == "erased"
     assert trail.entries(user_id="alice") == []
 
@@ -124,7 +124,7 @@ def test_a_transaction_from_before_an_erasure_makes_it_partly_until_it_ends(
     assert receipt.answer == "partly"
     assert "a transaction from before the erasure is still open" in receipt.kept[0]
     session("ROLLBACK")
-    assert Erasure(log, privacy, wait_seconds=5).run(ALICE).answer == "erased"
+    assert Erasure(log, privacy, wait_seconds=30).run(ALICE).answer == "erased"
 
 
 def test_a_table_that_others_hold_is_named(postgres, session, make_entry, log, privacy):
@@ -135,7 +135,7 @@ def test_a_table_that_others_hold_is_named(postgres, session, make_entry, log, p
     assert receipt.answer == "partly"
     assert any("audit_content could not be vacuumed" in reason for reason in receipt.kept)
     session("COMMIT")
-    assert Erasure(log, privacy, wait_seconds=5).run(ALICE).answer == "erased"
+    assert Erasure(log, privacy, wait_seconds=30).run(ALICE).answer == "erased"
 
 
 def test_the_receipt_names_what_no_client_of_the_database_reaches(trail, privacy):
