@@ -177,9 +177,10 @@ def postgres_url(postgres_server) -> Iterator[str]:
 def run_postgres(url: str, sql: str):
     async def run():
         db = await asyncpg.connect(url)
-        rows = await db.fetch(sql)
-        await db.close()
-        return rows
+        try:
+            return await db.fetch(sql)
+        finally:
+            await db.close()
 
     return asyncio.run(run())
 

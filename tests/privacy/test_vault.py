@@ -109,6 +109,30 @@ def test_one_key_serves_a_person_for_a_month(vault):
     assert len({key_of(**fields) for fields in [{"user_id": "alice"}, *others]}) == 4
 
 
+def test_an_erasure_takes_the_keys_of_every_process_that_met_the_person(trail, key, make_entry, log, privacy):
+    vaults = [Vault(key) for _ in range(3)]  # each process has its own
+    for number, vault in enumerate(vaults):
+        for place, user in enumerate(["alice", "bob"]):
+            call = make_call(user_id=user)
+            content = vault.seal(call, {"request": SECRET})
+            trail.append(f"w{number}{place}", [make_entry(number * 2 + place, user_id=user, content=content)])
+    assert len(privacy.data_keys("", 9)) == 6
+    bobs = {privacy.content(leaf).key_id for leaf in (1, 3, 5)}
+    assert Erasure(log, privacy).run(Person(user_id="alice")).answer == "erased"
+    assert {key_id for key_id, _, _ in privacy.data_keys("", 9)} == bobs
+    assert [privacy.content(leaf) for leaf in (0, 2, 4)] == [None, None, None]
+
+
+def test_a_key_stays_as_long_as_some_content_is_under_it(trail, vault, make_entry, privacy):
+    calls = [vault.seal(make_call(user_id="alice"), {"request": SECRET}) for _ in range(3)]
+    trail.append("w", [make_entry(n, content=content) for n, content in enumerate(calls)])
+    assert privacy.delete_before(2, 10) == 2
+    assert len(privacy.data_keys("", 9)) == 1
+    assert privacy.content(1) is None
+    assert privacy.delete_before(3, 10) == 1
+    assert privacy.data_keys("", 9) == []
+
+
 def test_a_new_key_encryption_key_wraps_again_without_touching_content(trail, record, vault, key, privacy):
     (leaf,) = record("alice")
     before = privacy.content(leaf)

@@ -60,13 +60,10 @@ class Governance:
         stored = policy_of(settings)
         if self._policy is None and stored is not None:
             self._use(stored)
-        if self._chosen is not None and self._policy is not None and self._policy != stored:
-            before = None if stored is None else stored.digest
-            self._record("change", what="policy", before=before, after=self._policy.digest, policy=self._policy.title)
-            await _keep(store, SETTING, self._policy.to_data())
-        if self._chosen_reads is not None and self._chosen_reads != (reads := reads_of(settings)):
+        await self._keep_policy(store, stored)
+        reads = reads_of(settings)
+        if self._chosen_reads not in {None, reads} and await _keep(store, READS_SETTING, self._chosen_reads):
             self._record("change", what="reads", before=reads, after=self._chosen_reads)
-            await _keep(store, READS_SETTING, self._chosen_reads)
         await self._compare(store, settings.get(IN_FORCE))
 
     async def reads_in(self, store: Store) -> Reads:
@@ -78,14 +75,22 @@ class Governance:
         """An entry as it may be stored."""
         return entry if self._policy is None else self._policy.admit(entry)
 
+    async def _keep_policy(self, store: Store, stored: Policy | None) -> None:
+        """Kept first: what a writer's role may not change is not on record as changed."""
+        policy = self._policy
+        if self._chosen is None or policy is None or policy == stored:
+            return
+        if await _keep(store, SETTING, policy.to_data()):
+            before = None if stored is None else stored.digest
+            self._record("change", what="policy", before=before, after=policy.digest, policy=policy.title)
+
     async def _compare(self, store: Store, before: Mapping[str, str | None] | None) -> None:
         now = dict(self._in_force())
         if now == before:
             return
-        if before is not None:
+        if await _keep(store, IN_FORCE, now) and before is not None:
             for name in sorted(name for name in now if now[name] != before.get(name)):
                 self._record("change", what=name, before=before.get(name), after=now[name])
-        await _keep(store, IN_FORCE, now)
 
     def _use(self, policy: Policy) -> None:
         if self._vault is not None:
@@ -114,8 +119,11 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(make_safe(value))).hexdigest()
 
 
-async def _keep(store: Store, name: str, value: Any) -> None:
+async def _keep(store: Store, name: str, value: Any) -> bool:
+    """Whether it could be kept: what decides about removal is the owner's alone."""
     try:
         await store.set_setting(name, value)
-    except StoreUnavailable as error:  # a writer's role may append, and nothing else
-        report("auditmw.setting_not_kept", "warning", name=name, error=str(error), meaning="run it once as the owner")
+    except StoreUnavailable as error:
+        report("auditmw.setting_not_kept", "warning", name=name, error=str(error), meaning="set it as the owner")
+        return False
+    return True

@@ -7,6 +7,7 @@ from typing import Any, Final
 from auditmw.errors import ConfigurationError, SchemaMismatch, StoreUnavailable
 from auditmw.stores.migrate import pending
 from auditmw.stores.partitions import months_needed
+from auditmw.stores.postgres_roles import renew_roles
 
 _ADVISORY_LOCK: Final = int.from_bytes(b"auditmw", "big")
 _EXISTS: Final = "SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'audit_schema' AND pg_table_is_visible(oid))"
@@ -68,6 +69,7 @@ async def _migrate(db: Any) -> None:
         for step in pending("postgres", await _version(db)):  # again: another process may have been faster
             await db.execute(step.sql)
             await db.execute("INSERT INTO audit_schema VALUES ($1)", step.version)
+        await renew_roles(db)
     await db.reload_schema_state()
 
 
