@@ -3,7 +3,7 @@
     python benchmarks/bench_retain.py [--entries 1000000] [--stores sqlite postgres]
 
 So many entries have expired, stored in three months and at the beginning of a fourth, in which some stay. First they
-lose a field class (`metadata`), then they go whole: on PostgreSQL three months as partitions and the rest in batches.
+lose who asked and their metadata, then they go whole: on PostgreSQL three months as partitions and the rest in batches.
 Another process stores batches of 20 all the time; its p99 and longest batch stand beside those of a writer alone.
 Prints one line of JSON for each store, and ends with 1 where something is wrong.
 """
@@ -45,7 +45,8 @@ FILLED, WRITTEN, PAUSE = 1000, 20, 0.02
 SHARES = (0.3, 0.3, 0.3, 0.1)
 """How the expired entries lie in the months."""
 STAYING = 0.05
-POLICY = Policy("bench", classes={"metadata": Bounds(gone="10 days"), "core": Bounds(gone="6 months")})
+EARLY, LATE = Bounds(gone="10 days"), Bounds(gone="6 months")
+POLICY = Policy("bench", classes={"who": EARLY, "metadata": EARLY, "core": LATE})
 ALONE_SECONDS = 5
 
 
@@ -181,12 +182,12 @@ def bench(url: str, folder: Path, entries: int) -> bool:
     process, last = psutil.Process(), months[-1].start
     half_a_year = last + timedelta(days=9 + 184)
     right = True
-    for phase, today in {"metadata": last + timedelta(days=24), "whole": half_a_year}.items():
+    for phase, today in {"classes": last + timedelta(days=24), "whole": half_a_year}.items():
         before, began, worked = process.memory_info().rss, time.monotonic(), time.process_time()
         with ControlLog(url, clock=FakeClock(today)) as log:
             swept = Sweep(log, store, seconds=7200, confirmed=True).run()
         ended = time.monotonic()
-        gone = swept.erased.get("metadata", 0) if phase == "metadata" else swept.removed
+        gone = swept.erased.get("metadata", 0) if phase == "classes" else swept.removed
         right &= swept.done and gone >= entries
         result[phase] = {
             "gone": gone,

@@ -116,6 +116,11 @@ class ControlLog:
         if (rollups := self._store.rollups) is not None:
             self._runner.run(rollups.forget_user(user_id, tenant))
 
+    def forget_expired(self, since: str, before: str) -> str | None:
+        """Take names out of the rollups of a week, as far as entries no longer hold them; returns where to go on."""
+        rollups = self._store.rollups
+        return None if rollups is None else self._runner.run(rollups.forget_expired(since, before))
+
     def roll(self) -> None:
         """Bring the rollups up to the newest entry, so that what goes stays in the sums."""
         if (rollups := self._store.rollups) is not None:

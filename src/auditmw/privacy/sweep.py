@@ -16,7 +16,7 @@ from auditmw.privacy.control import ControlLog
 from auditmw.privacy.due import DAY_US, count_due, find_cut
 from auditmw.privacy.erasure import Erasure
 from auditmw.privacy.expiring import expire_classes
-from auditmw.privacy.holds import holds_of
+from auditmw.privacy.holds import PROGRESS, holds_of
 from auditmw.privacy.job import MOST_AT_ONCE, Job, Pace, Swept
 from auditmw.privacy.policy import SETTING, Policy, policy_of
 from auditmw.privacy.pruning import prune
@@ -24,6 +24,8 @@ from auditmw.privacy.retention import expired_before
 from auditmw.stores.privacy import PrivacyStore, alone
 
 LAST: Final = "retention/last"
+_NAMES: Final = "rollups"
+"""Among how far the classes were swept: before which day names have gone from the rollups."""
 
 
 class Sweep:
@@ -103,13 +105,18 @@ def _check_clock(store: PrivacyStore, now_us: int) -> None:
 
 
 def _forget_users(job: Job) -> None:
-    """Names go from the rollups when they have gone from the entries; the sums stay."""
-    if not job.swept.removed and "who" not in job.swept.erased:
-        return
+    """Names go from the rollups when they have gone from the entries, once a day; the sums stay."""
     before = expired_before(job.rules["who"], job.today)
-    for user_id, tenant in job.store.rolled_users(before.isoformat()):
+    progress: dict[str, int] = job.store.settings(PROGRESS).get(PROGRESS, {})
+    if progress.get(_NAMES) == before.toordinal():
+        return
+    week: str | None = ""
+    while week is not None and not job.pace.over:
         job.on_step("rollups")
-        job.log.forget_user(user_id, tenant)
+        week = job.log.forget_expired(week, before.isoformat())
+    if week is None:
+        job.store.set_setting(PROGRESS, progress | {_NAMES: before.toordinal()})
+    job.swept.done &= week is None
 
 
 def _policy(store: PrivacyStore) -> Policy:

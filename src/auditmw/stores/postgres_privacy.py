@@ -214,11 +214,6 @@ class PostgresPrivacy:
         rows = self._all(_CONTENT, leaf_index)
         return KeptContent(*rows[0]) if rows else None
 
-    def rolled_users(self, before_day: str) -> list[tuple[str, str | None]]:
-        """The users whom the rollups name."""
-        sql = "SELECT DISTINCT user_id, tenant FROM audit_rollup_day WHERE user_id <> '' AND day < $1 ORDER BY 1, 2"
-        return [(user_id, tenant or None) for user_id, tenant in self._all(sql, before_day)]
-
     def data_keys(self, after: str, limit: int) -> list[tuple[str, str, bytes]]:
         """The keys of content."""
         sql = "SELECT key_id, wrapped_by, wrapped FROM audit_data_keys WHERE key_id > $1 ORDER BY key_id LIMIT $2"

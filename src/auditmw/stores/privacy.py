@@ -121,9 +121,6 @@ class PrivacyStore(Protocol):
     def content(self, leaf_index: int) -> KeptContent | None:
         """An entry's content."""
 
-    def rolled_users(self, before_day: str) -> list[tuple[str, str | None]]:
-        """The users, each in a tenant, whose names the rollups hold for days before this one."""
-
     def data_keys(self, after: str, limit: int) -> list[tuple[str, str, bytes]]:
         """Keys of content behind this id: each its id, the name of the key that wraps it, and its wrapped form."""
 

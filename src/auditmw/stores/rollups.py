@@ -17,6 +17,7 @@ from auditmw.rollups.days import DAY_KEY, DAY_SUMS, USER_KEY, DayCell
 from auditmw.rollups.grouping import DAY_US, Group, GroupRow, added, day_of, us_of_day, week_start
 from auditmw.rollups.hours import HOUR_KEY
 from auditmw.rollups.weeks import WEEK_KEY, WeekCell
+from auditmw.stores.rollup_names import came_before, cells_of_week, first_named_week, named_in
 from auditmw.stores.rollup_rows import (
     HOUR_VALUES,
     WEEK_VALUES,
@@ -33,6 +34,7 @@ from auditmw.stores.rollup_view import COLUMN_OF, Dialect, Extent, Fetch, Rollup
 Many = Callable[[str, list[tuple[Any, ...]]], Awaitable[Any]]
 R = TypeVar("R", bound=GroupRow)
 WEEK_US: Final = 7 * DAY_US
+_NAMES_AT_ONCE: Final = 10
 
 
 class Transaction(NamedTuple):
@@ -128,6 +130,36 @@ class Rollups:
             await self._add_days(tx, _moved(days, kept.days, DayCell, DAY_KEY))
             await self._merge(tx, _WEEKS, _moved(weeks, kept.weeks, WeekCell, WEEK_KEY))
 
+    async def forget_expired(self, since: str, before: str) -> str | None:
+        """Do the same for everybody in the first week since a day that has a name in cells of before another day.
+
+        Returns where to go on: the week after, or the same one when entries of it came meanwhile; None when no name is
+        left. Entries are read before anything is locked, and names go a few at a time, so that no writer waits.
+        """
+        async with self._reading() as fetch:
+            week = await first_named_week(fetch, since, before)
+            if week is None:
+                return None
+            end = day_of(us_of_day(week) + WEEK_US)
+            view = RollupView(fetch, self._dialect)
+            known = await view.extent()
+            kept = await cells_of_week(view, week, known.watermark)
+            people = await named_in(fetch, week, min(end, before))
+        for start in range(0, len(people), _NAMES_AT_ONCE):
+            async with self._writing() as tx:
+                await self._changed(tx)
+                now = await RollupView(tx.fetch, self._dialect).extent()
+                late = await came_before(tx.fetch, self._dialect, known.watermark, now.watermark, end)
+                if late or now.changes != known.changes + 1:
+                    return week
+                known = now
+                for user_id, tenant in people[start : start + _NAMES_AT_ONCE]:
+                    days = await self._of_user(tx, _DAYS, user_id, tenant, week, min(end, before))
+                    weeks = await self._of_user(tx, _WEEKS, user_id, tenant, week, min(end, before))
+                    await self._add_days(tx, _moved(days, kept.days, DayCell, DAY_KEY))
+                    await self._merge(tx, _WEEKS, _moved(weeks, kept.weeks, WeekCell, WEEK_KEY))
+        return end
+
     async def recount(self, since_us: int, until_us: int) -> None:
         """Make the cells of these whole weeks anew from the entries, after some of them were removed."""
         since_us, until_us = week_start(since_us), week_start(until_us - 1) + WEEK_US
@@ -174,10 +206,19 @@ class Rollups:
         await tx.many(f"{_insert(table)} DO UPDATE SET {replaced}", table.rows_of(stored))
         await self._drop_empty(tx, table, cells)
 
-    async def _of_user(self, tx: Transaction, table: _Table, user_id: str, tenant: str | None) -> list[Any]:
-        where, values = ("user_id = ?1", [user_id])
+    async def _of_user(
+        self,
+        tx: Transaction,
+        table: _Table,
+        user_id: str,
+        tenant: str | None,
+        since: str = "",
+        until: str = "9999-12-31",
+    ) -> list[Any]:
+        time = table.key[0]
+        where, values = f"user_id = ?1 AND {time} >= ?2 AND {time} < ?3", [user_id, since, until]
         if tenant is not None:
-            where, values = f"{where} AND tenant = ?2", [*values, tenant]
+            where, values = f"{where} AND tenant = ?4", [*values, tenant]
         return [table.cell_of(row) for row in await tx.fetch(f"SELECT * FROM {table.name} WHERE {where}", *values)]
 
     async def _drop_empty(self, tx: Transaction, table: _Table, cells: dict[Group, Any]) -> None:

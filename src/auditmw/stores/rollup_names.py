@@ -1,0 +1,47 @@
+"""Whose names the rollups hold for days that are over, and what entries still say of those days."""
+
+# ruff: noqa: S608  (tables and columns are constants of this package; values are bound)
+
+from __future__ import annotations
+
+from typing import Final
+
+from auditmw.rollups.calls import calls_of
+from auditmw.rollups.cells import Cells
+from auditmw.rollups.grouping import DAY_US, us_of_day, week_of
+from auditmw.stores.rollup_view import Dialect, Fetch, RollupView
+
+_NAMED: Final = """
+    SELECT {what} FROM audit_rollup_day WHERE user_id <> '' AND day >= ?1 AND day < ?2
+    UNION SELECT {what_of_weeks} FROM audit_rollup_week WHERE user_id <> '' AND week >= ?1 AND week < ?2
+"""
+
+
+async def first_named_week(fetch: Fetch, since: str, before: str) -> str | None:
+    """The first week from one day on with a name in its cells, days before the other one alone."""
+    sql = _NAMED.format(what="min(day)", what_of_weeks="min(week)")
+    days = [day for (day,) in await fetch(sql, since, before) if day is not None]
+    return week_of(us_of_day(min(days))) if days else None
+
+
+async def named_in(fetch: Fetch, since: str, until: str) -> list[tuple[str, str]]:
+    """Users and their tenants in cells of these days."""
+    people = "user_id, tenant"
+    rows = await fetch(_NAMED.format(what=people, what_of_weeks=people), since, until)
+    return [(user_id, tenant) for user_id, tenant in rows]
+
+
+async def cells_of_week(view: RollupView, week: str, watermark: int) -> Cells:
+    """What the entries below a leaf give for the calls of a week, read day by day."""
+    cells, first_us = Cells(), us_of_day(week)
+    for start_us in range(first_us, first_us + 7 * DAY_US, DAY_US):
+        for call in calls_of(await view.during(start_us, start_us + DAY_US, below=watermark)):
+            if start_us <= call.last.timestamp_us < start_us + DAY_US:
+                cells.count(call)
+    return cells
+
+
+async def came_before(fetch: Fetch, dialect: Dialect, first: int, until: int, day: str) -> bool:
+    """Whether any of these leaves is of a call that started before a day."""
+    sql = f"SELECT count(*) FROM {dialect.entries} WHERE {dialect.run} AND {dialect.time} < ?3"
+    return first < until and bool((await fetch(sql, first, until, us_of_day(day)))[0][0])
