@@ -43,10 +43,12 @@ class Appends(RuleBasedStateMachine):
         self.store = store_for(self.url)
         self.runner.run(self.store.open())
 
-    @rule(writer=st.sampled_from(WRITERS), back=st.integers(-2, 40), count=st.integers(0, 60))
-    def append(self, writer, back, count):
+    @rule(writer=st.sampled_from(WRITERS), back=st.integers(-2, 40), count=st.integers(0, 60), ready=st.booleans())
+    def append(self, writer, back, count, ready):
         first = max(1, self.last[writer] + 1 - back)
         batch = Batch(writer, first, [entry(writer, seq) for seq in range(first, first + count)])
+        if ready:
+            self.runner.run(self.store.prepare(batch))
         if first > self.last[writer] + 1:
             with pytest.raises(SequenceGap):
                 self.runner.run(self.store.append(batch))

@@ -69,6 +69,46 @@ async def test_a_gap_in_a_writers_sequence_is_refused_and_nothing_is_stored(stor
     assert seqs(await read(store)) == [1]
 
 
+@pytest.mark.parametrize("seconds", [0, 1])
+@pytest.mark.parametrize("stored_before", [0, 2])
+async def test_a_batch_that_was_made_ready_is_stored_as_any(store, read, make_batch, clock, seconds, stored_before):
+    await store.append(make_batch(count=1))
+    batch = make_batch(first_seq=2, count=60)
+    await store.prepare(batch)
+    await store.append(make_batch(first_seq=2, count=stored_before))
+    clock.shift_wall(seconds)
+    assert await store.append(batch) == 60 - stored_before
+    assert await store.append(batch) == 0
+    found = await read(store)
+    assert [(entry.seq, entry.leaf_index) for entry in found] == [(seq, seq - 1) for seq in range(1, 62)]
+    assert found[-1].stored_at_us >= found[0].stored_at_us
+
+
+async def test_making_ready_leaves_it_to_append_to_refuse_an_entry(store, read, make_batch):
+    await store.append(make_batch(count=1))
+    batch = make_batch(first_seq=2, count=40)
+    batch.entries[30] = msgspec.structs.replace(batch.entries[30], input_tokens=2**60)
+    await store.prepare(batch)
+    with pytest.raises(PoisonEntry) as refused:
+        await store.append(batch)
+    assert refused.value.index == 30
+    assert seqs(await read(store)) == [1]
+
+
+async def test_fields_that_no_entry_had_before_are_stored_too(store, read, make_entry):
+    given = [
+        AuditEntry("r1", 1, call_id="c", logged_at_us=2),
+        AuditEntry("r2", 2, error_message="late", latency_us=3),
+        make_entry(3),
+        AuditEntry("r4", 4),
+    ]
+    for seq, entry in enumerate(given, start=1):
+        await store.append(Batch("w1", seq, [entry]))
+    found = await read(store)
+    places = [{"stored_at_us": e.stored_at_us, "writer": "w1", "seq": e.seq, "leaf_index": e.leaf_index} for e in found]
+    assert found == [msgspec.structs.replace(entry, **place) for entry, place in zip(given, places, strict=True)]
+
+
 async def test_writers_have_their_own_sequences_and_share_the_leaf_order(store, read, make_batch):
     await store.append(make_batch("w1", count=2))
     await store.append(make_batch("w2", count=2))

@@ -16,7 +16,7 @@ from auditmw.errors import ConfigurationError, PoisonEntry, SchemaMismatch, Stor
 from auditmw.log.leaf import leaf_hash
 from auditmw.log.merkle import Frontier
 from auditmw.log.tiles import Tile
-from auditmw.stores import postgres, store_for
+from auditmw.stores import postgres_append, store_for
 from auditmw.stores.columns import COLUMNS, REQUIRED
 from auditmw.stores.migrate import roles
 from auditmw.stores.partitions import Month, months_needed
@@ -67,9 +67,9 @@ async def login(db):
 async def test_the_entries_table_has_a_column_for_every_field(db):
     sql = "SELECT attname, attnotnull FROM pg_attribute WHERE attrelid = 'audit_entries'::regclass AND attnum > 0"
     columns = dict(await db.fetch(sql))
-    assert set(columns) == {*postgres._WRITTEN, "erased", "restricted"}
+    assert set(columns) == {*postgres_append._COLUMNS, "salts", "erased", "restricted"}
     assert {name for name in REQUIRED if not columns[NAMES[name]]} == set()
-    assert len(postgres._WRITTEN) == len(COLUMNS) + 1
+    assert len(postgres_append._COLUMNS) == len(COLUMNS)
 
 
 async def test_ten_processes_that_start_at_once_make_one_schema(empty_database_url, make_batch, read):
@@ -149,18 +149,18 @@ async def test_one_writers_batch_sent_twice_at_once_lands_once(postgres_url, mak
 async def test_a_batch_that_is_overtaken_by_a_later_second_is_copied_again(store, db, make_batch, read, monkeypatch):
     """Another writer moves the trail to a later second after the entries were copied and before they get leaves."""
     await store.append(make_batch(count=1))
-    copied, seconds = postgres._copy, iter([5])
+    copied, seconds = postgres_append.copy_entries, iter([5])
     later = None
 
-    async def copy_and_be_overtaken(connection, records, known):
+    async def copy_and_be_overtaken(connection, records, columns, known):
         nonlocal later
-        await copied(connection, records, known)
+        await copied(connection, records, columns, known)
         for step in seconds:
             later = await db.fetchval(
                 f"UPDATE audit_trail SET stored_at = stored_at + interval '{step} s' RETURNING stored_at"
             )
 
-    monkeypatch.setattr(postgres, "_copy", copy_and_be_overtaken)
+    monkeypatch.setattr(postgres_append, "copy_entries", copy_and_be_overtaken)
     assert await store.append(make_batch(first_seq=2, count=2)) == 2
     found = await read(store)
     assert [entry.stored_at for entry in found[1:]] == [later, later]
@@ -177,13 +177,13 @@ async def test_a_lost_connection_is_made_again(store, db, make_batch, read):
 
 
 async def test_a_connection_lost_between_copy_and_commit_leaves_nothing(store, db, make_batch, read, monkeypatch):
-    copied = postgres._copy
+    copied = postgres_append.copy_entries
 
-    async def copy_and_lose_the_connection(connection, records, known):
-        await copied(connection, records, known)
+    async def copy_and_lose_the_connection(connection, records, columns, known):
+        await copied(connection, records, columns, known)
         await db.fetchval("SELECT pg_terminate_backend($1, 5000)", connection.get_server_pid())
 
-    monkeypatch.setattr(postgres, "_copy", copy_and_lose_the_connection)
+    monkeypatch.setattr(postgres_append, "copy_entries", copy_and_lose_the_connection)
     with pytest.raises(StoreUnavailable):
         await store.append(make_batch())
     assert await read(store) == []

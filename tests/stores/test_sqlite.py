@@ -204,7 +204,7 @@ async def test_a_json_column_that_was_changed_is_named(store, path, read, make_b
         (sqlite._BOUNDS.replace("?", "5"), "COVERING INDEX audit_entries_timestamp"),
         ("SELECT * FROM llm_audit_log WHERE request_id = 'r'", "later USING INDEX audit_entries_later_attempt"),
         ("SELECT sum(cost_usd) FROM llm_audit_log", "first USING INDEX audit_entries_request_id"),
-        (sqlite_heads._LEAF_HASHES.replace("?", "5"), "audit_batches USING INTEGER PRIMARY KEY"),
+        (sqlite_heads.LEAF_HASHES.replace("?", "5"), "audit_batches USING INTEGER PRIMARY KEY"),
     ],
 )
 async def test_each_index_serves_a_question(store, path, sql, index):

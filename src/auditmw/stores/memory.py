@@ -51,6 +51,9 @@ class MemoryStore:
             self._last_seqs[batch.writer] = batch.last_seq
         return len(batch.entries) - known
 
+    async def prepare(self, batch: Batch) -> None:
+        """There is nothing to wait for meanwhile."""
+
     async def last_seq(self, writer: str) -> int:
         """The highest number of a writer that is stored."""
         return self._last_seqs.get(writer, FIRST_SEQ - 1)

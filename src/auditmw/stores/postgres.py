@@ -1,8 +1,4 @@
-"""The trail in PostgreSQL: binary COPY, claimed by the writer's sequence, many writers at once.
-
-A batch takes two locks, always in this order: its writer's row, so that it lands once, and after its entries are copied
-the trail's row, so that all writers get their leaves in one order. The copying is done side by side.
-"""
+"""The trail in PostgreSQL: binary COPY, claimed by the writer's sequence, many writers at once."""
 
 from __future__ import annotations
 
@@ -16,12 +12,13 @@ import asyncpg
 import msgspec
 
 from auditmw.canonical import canonical_json
-from auditmw.entry import AuditEntry, to_datetime, to_us
-from auditmw.errors import AuditError, KeyMismatch, PoisonEntry, StoreError
-from auditmw.log.merkle import Frontier
-from auditmw.stores.columns import COLUMNS, WRITER, Leaf, make_leaves, places_of, to_entry
+from auditmw.entry import AuditEntry, to_datetime
+from auditmw.errors import AuditError, KeyMismatch, StoreError
+from auditmw.stores.ahead import LeavesAhead
+from auditmw.stores.columns import COLUMNS, to_entry
 from auditmw.stores.filters import conditions, restriction
-from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, tile_start
+from auditmw.stores.growth import FIRST_SEQ
+from auditmw.stores.postgres_append import Appending, TooEarly
 from auditmw.stores.postgres_connection import WRITE_SECONDS, PostgresUrl, explained, hang_up
 from auditmw.stores.postgres_heads import PostgresHeads
 from auditmw.stores.postgres_rollups import PostgresRollups
@@ -32,34 +29,12 @@ from auditmw.stores.postgres_rows import (
     LEAF_INDEX,
     NAMES,
     VALUES,
-    leaf_hashes,
     pages,
 )
 from auditmw.stores.postgres_schema import make_partitions, prepare_schema
 from auditmw.stores.protocol import Batch, Filter
 
-_TIMES: Final = places_of("time")
-_WRITTEN: Final = [*("writer_id" if name == "writer" else name for name in NAMES.values()), "salts"]
 _SELECT: Final = f"SELECT {LEAF_INDEX}, {VALUES} {ENTRIES}"
-_KNOWN: Final = """
-    SELECT w.id, w.last_seq, greatest(date_trunc('second', clock_timestamp()), t.stored_at) AS stored_at
-    FROM audit_writers AS w, audit_trail AS t
-    WHERE w.writer = $1
-    FOR UPDATE OF w
-"""
-_NEW_WRITER: Final = "INSERT INTO audit_writers (writer, last_seq) VALUES ($1, $2) ON CONFLICT (writer) DO NOTHING"
-_LOCK_TRAIL: Final = "SELECT size, frontier, stored_at FROM audit_trail FOR UPDATE"
-_GROW: Final = """
-    WITH
-        batch AS (INSERT INTO audit_batches VALUES ($1, $2, $3, $4, $5, $6)),
-        tiles AS (INSERT INTO audit_tiles SELECT * FROM unnest($7::bigint[], $8::bytea[])),
-        writer AS (UPDATE audit_writers SET last_seq = $9 WHERE id = $2)
-    UPDATE audit_trail SET size = $10, frontier = $11, stored_at = $5
-"""
-
-
-class _TooEarly(Exception):  # noqa: N818  (a signal inside this file, never an error)
-    """The trail has reached a later second than the one that the copied entries hold."""
 
 
 class PostgresStore:
@@ -69,6 +44,8 @@ class PostgresStore:
         self._url = url
         self._writer: asyncpg.Connection | None = None
         self._may_read = self._may_write = False
+        self._appending = Appending()
+        self._ahead = LeavesAhead()
         self.heads: PostgresHeads | None = PostgresHeads(self._connection)
         self.rollups: PostgresRollups | None = PostgresRollups(url)
 
@@ -90,14 +67,22 @@ class PostgresStore:
 
     async def append(self, batch: Batch) -> int:
         """Store the batch exactly once, as the protocol says."""
+        ready, append = self._ahead.take(batch), self._appending.append
         async with self._connection() as db:
             try:
-                return await _append(db, batch, lock_first=False)
-            except _TooEarly:
-                return await _append(db, batch, lock_first=True)
+                count, stored_at_us = await append(db, ready, lock_first=False)
+            except TooEarly:
+                count, stored_at_us = await append(db, ready, lock_first=True)
             except asyncpg.CheckViolationError:  # a month for which nobody has made a partition
                 await make_partitions(db)
-                return await _append(db, batch, lock_first=True)
+                count, stored_at_us = await append(db, ready, lock_first=True)
+        if stored_at_us is not None:
+            self._ahead.stored_at_us = stored_at_us
+        return count
+
+    async def prepare(self, batch: Batch) -> None:
+        """Make the batch's leaves ahead."""
+        await self._ahead.make(batch)
 
     async def last_seq(self, writer: str) -> int:
         """The highest number of a writer that is stored."""
@@ -187,63 +172,6 @@ class PostgresStore:
                 await hang_up(db)
 
 
-async def _append(db: asyncpg.Connection, batch: Batch, *, lock_first: bool) -> int:
-    """One transaction. `lock_first` holds up the other writers while copying, and can then not be too early."""
-    async with db.transaction(isolation="read_committed"):
-        while (writer := await db.fetchrow(_KNOWN, batch.writer)) is None:
-            await db.execute(_NEW_WRITER, batch.writer, FIRST_SEQ - 1)
-        known = already_stored(batch, writer["last_seq"])
-        if known == len(batch.entries):
-            return 0
-        trail = await db.fetchrow(_LOCK_TRAIL) if lock_first else None
-        stored_at = writer["stored_at"] if trail is None else max(writer["stored_at"], trail["stored_at"])
-        leaves = make_leaves(batch, known, to_us(stored_at))
-        await _copy(db, [_written(leaf, writer["id"]) for leaf in leaves], known)
-        trail = trail or await db.fetchrow(_LOCK_TRAIL)
-        if trail["stored_at"] > stored_at:
-            raise _TooEarly
-        size, hashes = trail["size"], [leaf.hash for leaf in leaves]
-        await _insert_content(db, leaves, size)
-        partial = await leaf_hashes(db, tile_start(size), size) if fills_tile(size, len(hashes)) else b""
-        grown = grow(Frontier.from_bytes(trail["frontier"]), hashes, partial)
-        await db.execute(
-            _GROW,
-            size,
-            writer["id"],
-            batch.first_seq + known,
-            len(hashes),
-            stored_at,
-            b"".join(hashes),
-            [tile for tile, _ in grown.tile_roots],
-            [root for _, root in grown.tile_roots],
-            batch.last_seq,
-            grown.frontier.size,
-            grown.frontier.to_bytes(),
-        )
-        return len(hashes)
-
-
-async def _insert_content(db: asyncpg.Connection, leaves: list[Leaf], size: int) -> None:
-    found = [(size + place, *leaf.content) for place, leaf in enumerate(leaves) if leaf.content is not None]
-    if not found:
-        return
-    keys = {content.key_id: (content.key_id, content.wrapped_by, content.wrapped) for _, content, _ in found}
-    await db.executemany("INSERT INTO audit_data_keys VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", keys.values())
-    rows = [(leaf_index, content.key_id, salt, content.sealed) for leaf_index, content, salt in found]
-    await db.executemany("INSERT INTO audit_content VALUES ($1, $2, $3, $4)", rows)
-
-
-async def _copy(db: asyncpg.Connection, records: list[list[Any]], known: int) -> None:
-    try:
-        await db.copy_records_to_table("audit_entries", records=records, columns=_WRITTEN)
-    except asyncpg.CharacterNotInRepertoireError as error:
-        for place, record in enumerate(records):
-            if any(isinstance(value, str) and "\0" in value for value in record):
-                message = f"entry {record[0]!r} holds a NUL character, which PostgreSQL cannot store"
-                raise PoisonEntry(message, known + place) from error
-        raise
-
-
 def _where(wanted: Filter) -> tuple[str, list[Any]]:
     fields = conditions(wanted)
     clauses = [f"e.{NAMES[c.field]} {c.operator} ${number}" for number, c in enumerate(fields, start=1)]
@@ -254,12 +182,3 @@ def _where(wanted: Filter) -> tuple[str, list[Any]]:
             values.append(leaf_index)
             clauses.append(clause.format(number=len(values)))
     return " AND ".join(clauses), values
-
-
-def _written(leaf: Leaf, writer_id: int) -> list[Any]:
-    row = leaf.row
-    row[WRITER] = writer_id
-    for place in _TIMES:
-        if row[place] is not None:
-            row[place] = to_datetime(row[place])
-    return [*row, leaf.salts]

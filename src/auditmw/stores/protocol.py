@@ -14,7 +14,7 @@ from auditmw.stores.rollups import Rollups
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Consecutive entries of one writer: `entries[i].seq == first_seq + i`, all with the same `writer`."""
+    """Consecutive entries of one writer: `entries[i]` has the number `first_seq + i`, whatever it says itself."""
 
     writer: str
     first_seq: int
@@ -86,6 +86,9 @@ class Store(Protocol):
             PoisonEntry: one entry is refused for good; `index` is its place in this batch.
             SequenceGap: `first_seq` is beyond the writer's last entry plus one.
         """
+
+    async def prepare(self, batch: Batch) -> None:
+        """Do ahead what `append` would do with this very batch, while another one is appended; may do nothing."""
 
     async def last_seq(self, writer: str) -> int:
         """The highest number of a writer that is stored; 0 where nothing of it is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from functools import partial
 from threading import Barrier, Event
 from typing import Any, Final, Self
 
@@ -15,33 +16,35 @@ from auditmw.canonical import canonical_json
 from auditmw.clock import Clock, SystemClock
 from auditmw.entry import AuditEntry
 from auditmw.errors import ConfigurationError, KeyMismatch, SchemaMismatch, StoreError
-from auditmw.log.merkle import Frontier
 from auditmw.stores import path_of
-from auditmw.stores.columns import COLUMNS, WRITER, Leaf, make_leaves, places_of, to_entry
+from auditmw.stores.ahead import LeavesAhead
+from auditmw.stores.columns import COLUMNS, places_of, to_entry
 from auditmw.stores.filters import Condition, conditions, restriction
-from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, stored_at, tile_start
+from auditmw.stores.growth import FIRST_SEQ
 from auditmw.stores.migrate import pending
 from auditmw.stores.protocol import Batch, Filter
 from auditmw.stores.rollups import Rollups
-from auditmw.stores.sqlite_connection import connect, explained, fetch, migrate, reopened, schema_version
-from auditmw.stores.sqlite_heads import SqliteHeads, leaf_hashes
+from auditmw.stores.sqlite_append import Appending
+from auditmw.stores.sqlite_connection import (
+    connect,
+    explained,
+    fetch,
+    in_its_thread,
+    migrate,
+    reopened,
+    schema_version,
+)
+from auditmw.stores.sqlite_heads import SqliteHeads
 from auditmw.stores.sqlite_rollups import sqlite_rollups
 
 PAGE: Final = 500
 
 _BOOLEANS: Final = places_of("boolean")
 _AS_BOOLEAN: Final = {0: False, 1: True}
-_WRITTEN: Final = ", ".join(name if name != "writer" else "writer_id" for name in COLUMNS)
 _READ: Final = ", ".join(f"e.{name}" if name != "writer" else "w.writer" for name in COLUMNS)
-_MARKS: Final = ", ".join("?" * (len(COLUMNS) + 2))
-_INSERT: Final = f"INSERT INTO audit_entries (leaf_index, {_WRITTEN}, salts) VALUES ({_MARKS})"  # noqa: S608  (constants)
 _SELECT: Final = f"""
     SELECT e.leaf_index, {_READ} FROM audit_entries AS e LEFT JOIN audit_writers AS w ON w.id = e.writer_id
 """  # noqa: S608  (constants)
-_HEAD: Final = """
-    SELECT t.size, t.frontier, t.stored_at_us, w.id, w.last_seq
-    FROM audit_trail AS t LEFT JOIN audit_writers AS w ON w.writer = ?
-"""
 _BOUNDS: Final = (
     "SELECT min(leaf_index), max(leaf_index) FROM audit_entries WHERE timestamp_us >= ? AND timestamp_us < ?"
 )
@@ -56,6 +59,8 @@ class SqliteStore:
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
         self._apart = asyncio.Lock()
+        self._appending = Appending()
+        self._ahead = LeavesAhead()
         self.heads: SqliteHeads | None = SqliteHeads(self._transaction, self._clock)
         self.rollups: Rollups | None = sqlite_rollups(path, self._transaction, lambda: self._apart)
 
@@ -90,34 +95,16 @@ class SqliteStore:
 
     async def append(self, batch: Batch) -> int:
         """Store the batch exactly once, as the protocol says."""
-        async with self._transaction() as db:
-            ((size, frontier, last_us, writer_id, last_seq),) = await fetch(db, _HEAD, batch.writer)
-            known = already_stored(batch, FIRST_SEQ - 1 if last_seq is None else last_seq)
-            if known == len(batch.entries):
-                return 0
-            stored_at_us = stored_at(self._clock.now_us(), last_us)
-            leaves = make_leaves(batch, known, stored_at_us)
-            if writer_id is None:
-                claim = "INSERT INTO audit_writers (writer, last_seq) VALUES (?, ?) RETURNING id"
-                ((writer_id,),) = await fetch(db, claim, batch.writer, batch.last_seq)
-            else:
-                await db.execute("UPDATE audit_writers SET last_seq = ? WHERE id = ?", (batch.last_seq, writer_id))
-            rows = [_written(leaf, size + place, writer_id) for place, leaf in enumerate(leaves)]
-            await db.executemany(_INSERT, rows)
-            await _insert_content(db, leaves, size)
-            hashes = [leaf.hash for leaf in leaves]
-            partial = await leaf_hashes(db, tile_start(size), size) if fills_tile(size, len(hashes)) else b""
-            grown = grow(Frontier.from_bytes(frontier), hashes, partial)
-            await db.execute(
-                "INSERT INTO audit_batches VALUES (?, ?, ?, ?, ?)",
-                (size, writer_id, batch.first_seq + known, len(hashes), b"".join(hashes)),
-            )
-            await db.executemany("INSERT INTO audit_tiles VALUES (?, ?)", grown.tile_roots)
-            await db.execute(
-                "UPDATE audit_trail SET size = ?, frontier = ?, stored_at_us = ?",
-                (grown.frontier.size, grown.frontier.to_bytes(), stored_at_us),
-            )
-            return len(hashes)
+        async with self._to_write() as db:
+            append = partial(self._appending.append, ready=self._ahead.take(batch), now_us=self._clock.now_us())
+            count, stored_at_us = await in_its_thread(db, append)
+        if stored_at_us is not None:
+            self._ahead.stored_at_us = stored_at_us
+        return count
+
+    async def prepare(self, batch: Batch) -> None:
+        """Make the batch's leaves ahead."""
+        await self._ahead.make(batch)
 
     async def last_seq(self, writer: str) -> int:
         """The highest number of a writer that is stored."""
@@ -210,19 +197,25 @@ class SqliteStore:
         return (0, -1) if first is None else (first, min(last, size - 1))
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
-        """One at a time; committed as a whole or rolled back."""
+    async def _to_write(self) -> AsyncIterator[aiosqlite.Connection]:
+        """The connection that writes, for one use at a time."""
         if self._writer is None:
             raise StoreError("this store is not open for writing: await open() first")
         async with self._writing:
             with explained(self._path):
-                try:
-                    await self._writer.execute("BEGIN IMMEDIATE")
-                    yield self._writer
-                    await self._writer.execute("COMMIT")
-                except BaseException:
-                    await self._writer.rollback()
-                    raise
+                yield self._writer
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Committed as a whole or rolled back."""
+        async with self._to_write() as db:
+            try:
+                await db.execute("BEGIN IMMEDIATE")
+                yield db
+                await db.execute("COMMIT")
+            except BaseException:
+                await db.rollback()
+                raise
 
     def _reading(self) -> aiosqlite.Connection:
         if self._reader is None:
@@ -234,21 +227,6 @@ def _where(wanted: list[Condition]) -> tuple[str, list[Any]]:
     """Conditions as SQL. The plus keeps SQLite in leaf order: it would sort each page by the index on time."""
     clauses = "".join(f" AND {'+' * (c.field == 'timestamp_us')}e.{c.field} {c.operator} ?" for c in wanted)
     return clauses, [c.value for c in wanted]
-
-
-def _written(leaf: Leaf, leaf_index: int, writer_id: int) -> tuple[Any, ...]:
-    leaf.row[WRITER] = writer_id
-    return (leaf_index, *leaf.row, leaf.salts)
-
-
-async def _insert_content(db: aiosqlite.Connection, leaves: list[Leaf], size: int) -> None:
-    found = [(size + place, *leaf.content) for place, leaf in enumerate(leaves) if leaf.content is not None]
-    if not found:
-        return
-    keys = {content.key_id: (content.key_id, content.wrapped_by, content.wrapped) for _, content, _ in found}
-    await db.executemany("INSERT OR IGNORE INTO audit_data_keys VALUES (?, ?, ?)", keys.values())
-    rows = [(leaf_index, content.key_id, salt, content.sealed) for leaf_index, content, salt in found]
-    await db.executemany("INSERT INTO audit_content VALUES (?, ?, ?, ?)", rows)
 
 
 def _read(row: list[Any]) -> list[Any]:

@@ -6,11 +6,11 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Barrier, Event
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import aiosqlite
@@ -18,6 +18,7 @@ import aiosqlite
 from auditmw.errors import ConfigurationError, StoreError, StoreUnavailable
 from auditmw.stores.migrate import pending, statements
 
+T = TypeVar("T")
 BUSY_TIMEOUT_MS: Final = 10_000
 OLDEST_SQLITE: Final = (3, 37)
 
@@ -79,6 +80,12 @@ def _make_private(path: str) -> None:
     """
     with suppress(OSError):  # SQLite says what is wrong
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+async def in_its_thread(db: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    """What `work` gives, done on the connection in its own thread and turn."""
+    done: T = await db._execute(lambda: work(db._conn))  # type: ignore[no-untyped-call]  # noqa: SLF001  (no public way)
+    return done
 
 
 async def reopened(db: aiosqlite.Connection, path: str, all_closed: Barrier, over: Event, *, write: bool) -> None:

@@ -19,7 +19,7 @@ _LEASE: Final = """
     WHERE owner = excluded.owner OR expires_us <= ?4
     RETURNING owner
 """
-_LEAF_HASHES: Final = """
+LEAF_HASHES: Final = """
     SELECT first_leaf, leaf_hashes FROM audit_batches
     WHERE first_leaf >= (SELECT max(first_leaf) FROM audit_batches WHERE first_leaf <= ?) AND first_leaf < ?
     ORDER BY first_leaf
@@ -64,4 +64,4 @@ class SqliteHeads:
 
 async def leaf_hashes(db: aiosqlite.Connection, first: int, until: int) -> bytes:
     """The stored hashes of the leaves [first, until), concatenated."""
-    return slice_hashes(await fetch(db, _LEAF_HASHES, first, until), first, until) if first < until else b""
+    return slice_hashes(await fetch(db, LEAF_HASHES, first, until), first, until) if first < until else b""

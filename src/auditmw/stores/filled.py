@@ -1,0 +1,43 @@
+"""Which columns to write at all: entries leave half of them empty, and an empty one costs as much as any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import Any
+
+from auditmw.stores.columns import COLUMNS, REQUIRED
+
+
+class FilledColumns:
+    """The columns that some entry has filled so far, whose number only grows, so that statements stay the same.
+
+    Attributes:
+        places: where they are in a row.
+        values_of: gives their values of a row.
+    """
+
+    def __init__(self) -> None:
+        self._choose({place for place, name in enumerate(COLUMNS) if name in REQUIRED or name in {"writer", "seq"}})
+
+    def cover(self, rows: Iterable[Sequence[Any]]) -> bool:
+        """Add what these rows fill; returns whether that was anything."""
+        found: set[int] = set()
+        for row in rows:
+            if self._empty_of(row) != self._nothing:
+                found.update(place for place in self._empty if row[place] is not None)
+        if found:
+            self._choose(found.union(self.places))
+        return bool(found)
+
+    def _choose(self, places: set[int]) -> None:
+        self.places = sorted(places)
+        self.values_of = itemgetter(*self.places)
+        self._empty = [place for place in range(len(COLUMNS)) if place not in places]
+        self._nothing = (None,) * len(self._empty)
+        self._empty_of: Callable[[Sequence[Any]], tuple[Any, ...]] = _all_of(self._empty)
+
+
+def _all_of(places: list[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """As `itemgetter`, which gives a value and no tuple for one place, and takes no less."""
+    return itemgetter(*places) if len(places) > 1 else lambda row: tuple(row[place] for place in places)
