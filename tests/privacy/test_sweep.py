@@ -7,13 +7,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from auditmw.errors import ClockJumped, ConfigurationError, StoreUnavailable
+from auditmw.log.disclosure import EntryProof
+from auditmw.log.keys import Ed25519Signer
 from auditmw.privacy.changes import set_policy
+from auditmw.privacy.control import ControlLog
 from auditmw.privacy.due import overdue
 from auditmw.privacy.erasure import Erasure
 from auditmw.privacy.holds import add_hold, release_hold
 from auditmw.privacy.person import Person
 from auditmw.privacy.policy import Bounds, Policy, read_policy
 from auditmw.privacy.sweep import Sweep
+from auditmw.proving import prove_entry
 from auditmw.stores.privacy import alone, open_privacy
 from auditmw.testing import FakeClock
 
@@ -67,6 +71,24 @@ def test_each_class_goes_at_its_ceiling_and_the_entry_at_that_of_the_core(trail,
     report = trail.verify()
     assert (report.verdict, report.findings) == ("self-consistent", [])
     assert report.pruned == swept.first_leaf
+
+
+def test_what_stays_behind_a_cut_leads_to_the_signed_roots_of_before_and_after(trail, make_entry, sweep, log, privacy):
+    signer = Ed25519Signer.generate(privacy.head()[0])
+    trail.append("w", [make_entry(n) for n in range(700)])
+    add_hold(log, privacy, "claim", session_id="session-300")
+    with ControlLog(trail.url, signing_key=signer) as signed:
+        signed.declare("heartbeat")
+    proof = EntryProof.from_json(prove_entry(trail.url, "r500").to_json())
+    set_policy(log, privacy, SHORT)
+    assert sweep(40).first_leaf == 300  # inside a tile
+    with ControlLog(trail.url, signing_key=signer) as signed:
+        signed.declare("heartbeat")
+    report = trail.verify(verifiers=[signer.verifier])
+    assert (report.verdict, report.findings, report.pruned) == ("verified", [], 300)
+    assert proof.verify([signer.verifier])
+    again = EntryProof.from_json(prove_entry(trail.url, "r500").to_json())
+    assert again.verify([signer.verifier]).size > proof.verify([signer.verifier]).size
 
 
 def test_the_declaration_says_what_goes_why_and_what_the_tree_was(trail, entries, sweep, log, privacy):

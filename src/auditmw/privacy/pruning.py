@@ -17,14 +17,15 @@ _HASHES: Final = 65_536
 def prune(job: Job, cut: Cut) -> None:
     """Remove the entries before the cut, as far as the time allows.
 
-    The rest of the log still verifies from the frontier that the declaration holds.
+    The rest of the log still verifies from the frontier that the declaration holds. What an earlier run declared and did
+    not finish is finished, though no entry of it may be left to see.
     """
-    if cut.rows <= cut.first:
-        return
     known = _declared_cut(job.store)
-    if cut.rows > known.size:
+    if cut.rows > max(cut.first, known.size):
         job.on_step("declare cut")
         _declare(job, cut, known)
+    elif cut.rows > known.size:
+        return
     removed: int | None = 0
     while removed is not None and not job.pace.over:
         job.on_step("delete")

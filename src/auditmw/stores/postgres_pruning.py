@@ -63,13 +63,19 @@ async def leaf_since(db: Any, stored_at: datetime) -> int | None:
 
 
 async def delete_before(db: Any, leaf: int, limit: int) -> int | None:
-    """Drop a month that lies wholly before the leaf, else remove entries of the month in which the leaf lies."""
+    """Drop a month that lies wholly before the leaf, else remove entries of the month in which the leaf lies.
+
+    The content of a month goes after it, so that no entry is ever seen without what it committed to.
+    """
+    first = await first_leaf(db)
+    async with db.transaction():
+        if await _delete_content(db, leaf if first is None else min(first, leaf), limit):
+            return 0
     last: datetime | None = await db.fetchval(_LAST_MONTH, leaf)
     if last is None:  # nothing was ever stored
         return None
     if month := await db.fetchrow(_MONTHS, Month.of(last).table):
-        return await _drop(db, leaf, limit, *month)
-    first = await first_leaf(db)
+        return await _drop(db, *month)
     if first is None or first >= leaf:
         return None
     until = min(leaf, first + limit)
@@ -85,17 +91,12 @@ async def delete_unused(db: Any, keys: set[str]) -> None:
         await db.execute(_UNUSED_KEYS, list(keys))
 
 
-async def _drop(db: Any, leaf: int, limit: int, month: str, detaching: bool | None) -> int:
-    """Take a month out of the trail, content first.
+async def _drop(db: Any, month: str, detaching: bool | None) -> int:
+    """Take a month out of the trail.
 
     It is detached before it is dropped, which waits until nobody reads it and lets everybody else go on meanwhile;
     `detaching` is None where that is done, and True where a run was killed in it.
     """
-    year, number = month.rsplit("_", 2)[1:]
-    until = await leaf_since(db, Month(int(year), int(number)).next().start)
-    async with db.transaction():
-        if await _delete_content(db, leaf if until is None else min(until, leaf), limit):
-            return 0
     count = await db.fetchval(f"SELECT count(*) FROM {month}")  # noqa: S608  (a name of ours)
     await db.execute(f"SET statement_timeout = {_WAIT_MS}")
     try:
