@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import accumulate
@@ -61,7 +62,9 @@ def one(value: int) -> Counts:
 
 def count_each(values: Iterable[int]) -> Counts:
     """The counts of these values."""
-    return sum(map(one, values))
+    shifts = [(value, value.bit_length() - _BITS - 1) for value in values]
+    found = Counter([(shift << _BITS) + (value >> shift) if shift > 0 else max(value, 0) for value, shift in shifts])
+    return sum([count * one_in(bucket) for bucket, count in found.items()])
 
 
 def each(counts: Counts) -> tuple[int, ...]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from auditmw.rollups.buckets import one
+from auditmw.rollups.buckets import count_each
 from auditmw.rollups.calls import AnyAttempt, ReportedCall, calls_of, may_have_others
 from auditmw.rollups.days import DAY_KEY, DayCell
-from auditmw.rollups.grouping import DAY_US, HOUR_US, Group, GroupRow, day_of, grouper, hour_of, week_of
+from auditmw.rollups.grouping import HOUR_US, Group, GroupRow, day_of, grouper, hour_of, week_of
 from auditmw.rollups.hours import HOUR_KEY, HOUR_SUMS, HourCell
 from auditmw.rollups.parts import cost_parts
 from auditmw.rollups.weeks import WEEK_KEY, LargeCall, WeekCell
@@ -35,8 +36,6 @@ SIMPLE_SUMS: Final = (
     "redactions",
 )
 """The sums that stores work out themselves of calls that succeeded at once."""
-SIMPLE_HOUR_SUMS: Final = tuple(name for name in SIMPLE_SUMS if name in HOUR_SUMS)
-"""Those of them that are kept by hour."""
 SIMPLE_CALL: Final = (
     "timestamp_us",
     "tenant",
@@ -46,10 +45,15 @@ SIMPLE_CALL: Final = (
     "latency_us",
     "ttft_us",
     "tokens",
+    "timestamp_us",
     "request_id",
     "cost_nano",
 )
-"""What of such a call is counted one by one."""
+"""What of such a call is counted one by one; the last four make a `LargeCall`."""
+_LATENCY: Final = SIMPLE_CALL.index("latency_us")
+_TTFT: Final = SIMPLE_CALL.index("ttft_us")
+_SIZE: Final = SIMPLE_CALL.index("tokens")
+_LARGE: Final = slice(_SIZE, None)
 _TOKENS: Final = slice(SIMPLE_SUMS.index("input_tokens"), SIMPLE_SUMS.index("output_tokens") + 1)
 _day_key: Final = grouper(DAY_KEY)
 _hour_key: Final = grouper(HOUR_KEY)
@@ -63,43 +67,41 @@ class Cells(msgspec.Struct):
     hours: dict[Group, HourCell] = msgspec.field(default_factory=dict)
     weeks: dict[Group, WeekCell] = msgspec.field(default_factory=dict)
 
-    def add_days(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Add the sums of calls that succeeded at once: rows of day, tenant, user, model, prices, and `SIMPLE_SUMS`."""
-        for number, tenant, user, model, prices, *sums in rows:
-            group: Group = (day_of(number * DAY_US), tenant or None, user or None, model or None)
-            cell = _cell(self.days, DayCell, DAY_KEY, group)
-            _add_sums(cell, SIMPLE_SUMS, sums)
+    def add_sums(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Add calls that succeeded at once: rows of hour, tenant, user, model, type of error, prices, `SIMPLE_SUMS`."""
+        for number, tenant, user, model, error_type, prices, *sums in rows:
+            started = number * HOUR_US
+            day = (day_of(started), tenant or None, user or None, model or None)
+            hour = (hour_of(started), tenant or None, model or None, "success", error_type or None)
+            cell = _cell(self.days, DayCell, DAY_KEY, day)
+            for counted, names in ((cell, SIMPLE_SUMS), (_cell(self.hours, HourCell, HOUR_KEY, hour), HOUR_SUMS)):
+                for name, amount in zip(SIMPLE_SUMS, sums, strict=True):
+                    if amount and name in names:
+                        setattr(counted, name, getattr(counted, name) + amount)
+                counted.attempts += sums[0]
             if prices is not None:
                 cell.add_parts(cost_parts(prices, *sums[_TOKENS]))
 
-    def add_hours(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Add the same by hour: rows of hour, tenant, model, type of error, and `SIMPLE_HOUR_SUMS`."""
-        for number, tenant, model, error_type, *sums in rows:
-            group: Group = (hour_of(number * HOUR_US), tenant or None, model or None, "success", error_type or None)
-            _add_sums(_cell(self.hours, HourCell, HOUR_KEY, group), SIMPLE_HOUR_SUMS, sums)
-
     def add_calls(self, rows: Iterable[Sequence[Any]]) -> None:
         """Count the times and sizes of calls that succeeded at once: rows of `SIMPLE_CALL`."""
-        weeks: dict[Any, WeekCell] = {}
-        hours: dict[Any, HourCell] = {}
-        for started, tenant, user, model, error_type, latency_us, ttft_us, tokens, request_id, cost_nano in rows:
-            key = (started // HOUR_US, tenant, model, error_type)
-            hour = hours.get(key)
-            if hour is None:
-                group: Group = (hour_of(started), tenant or None, model or None, "success", error_type or None)
-                hour = hours[key] = _cell(self.hours, HourCell, HOUR_KEY, group)
-            if latency_us is not None:
-                hour.latency += one(latency_us)
-            if ttft_us is not None:
-                hour.ttft += one(ttft_us)
-            if tokens is None:
-                continue
-            key = (started // DAY_US, tenant, user, model)
-            week = weeks.get(key)
-            if week is None:
-                group = (week_of(started), tenant or None, user or None, model or None)
-                week = weeks[key] = _cell(self.weeks, WeekCell, WEEK_KEY, group)
-            week.count_large(LargeCall(tokens, started, request_id, cost_nano))
+        alike: defaultdict[Any, list[Sequence[Any]]] = defaultdict(list)
+        for row in rows:
+            alike[row[0] // HOUR_US, row[1], row[2], row[3], row[4]].append(row)
+        latencies: defaultdict[Group, list[int]] = defaultdict(list)
+        ttfts: defaultdict[Group, list[int]] = defaultdict(list)
+        for (number, tenant, user, model, error_type), calls in alike.items():
+            started = number * HOUR_US
+            hour: Group = (hour_of(started), tenant or None, model or None, "success", error_type or None)
+            latencies[hour] += [call[_LATENCY] for call in calls if call[_LATENCY] is not None]
+            ttfts[hour] += [call[_TTFT] for call in calls if call[_TTFT] is not None]
+            told = [LargeCall(*call[_LARGE]) for call in calls if call[_SIZE] is not None]
+            if told:
+                week: Group = (week_of(started), tenant or None, user or None, model or None)
+                _cell(self.weeks, WeekCell, WEEK_KEY, week).count_large(told)
+        for hour, values in latencies.items():
+            _cell(self.hours, HourCell, HOUR_KEY, hour).latency += count_each(values)
+        for hour, values in ttfts.items():
+            _cell(self.hours, HourCell, HOUR_KEY, hour).ttft += count_each(values)
 
     def count(self, call: ReportedCall, sign: int = 1) -> None:
         """Add a call, or take it out."""
@@ -151,11 +153,3 @@ def _cell(cells: dict[Group, R], cell_type: type[R], by: Sequence[str], group: G
     if cell is None:
         cell = cells[group] = cell_type.of(by, group)
     return cell
-
-
-def _add_sums(cell: DayCell | HourCell, names: Sequence[str], sums: Sequence[int]) -> None:
-    """Add sums of calls that each took one attempt."""
-    for name, amount in zip(names, sums, strict=True):
-        if amount:
-            setattr(cell, name, getattr(cell, name) + amount)
-    cell.attempts += sums[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple, Self
 
 import msgspec
@@ -50,7 +51,8 @@ class WeekCell(GroupRow, kw_only=True):
         if call.tokens is None:
             return
         if sign > 0:
-            self.count_large(LargeCall(call.tokens, call.last.timestamp_us, call.last.request_id, call.cost_nano))
+            tokens, last = max(call.tokens, 0), call.last
+            self.count_large([LargeCall(tokens, last.timestamp_us, last.request_id, call.cost_nano)])
             return
         tokens = max(call.tokens, 0)
         self.calls -= 1
@@ -59,22 +61,17 @@ class WeekCell(GroupRow, kw_only=True):
         self.sizes -= buckets.one(tokens)
         self.gone.append(call.last.request_id)
 
-    def count_large(self, call: LargeCall) -> None:
-        """Add a call by its tokens."""
-        tokens = call.tokens
-        if tokens < 0:
-            tokens, call = 0, call._replace(tokens=0)
-        self.calls += 1
-        self.tokens += tokens
-        self.squares += min(tokens, _MOST_SQUARED) ** 2
-        self.sizes += buckets.one(tokens)
-        large = self.large
-        if isinstance(large, str):
-            large = self.largest
-        large.append(call)
-        self.top = max(self.top, tokens)
-        if len(large) >= _TIDY_AT:
-            self.large = self._sorted(large)
+    def count_large(self, calls: Sequence[LargeCall]) -> None:
+        """Add calls by their tokens."""
+        sizes = [max(call.tokens, 0) for call in calls]
+        self.calls += len(sizes)
+        self.tokens += sum(sizes)
+        self.squares += sum([min(size, _MOST_SQUARED) ** 2 for size in sizes])
+        self.sizes += buckets.count_each(sizes)
+        self.top = max(self.top, *sizes)
+        large = self.largest if isinstance(self.large, str) else self.large
+        large += calls
+        self.large = self._sorted(large) if len(large) > _TIDY_AT else large
 
     def add(self, other: Self) -> None:
         """Add another row of the same kind to this one."""

@@ -11,9 +11,9 @@ from msgspec import structs
 
 from auditmw.canonical import canonical_json
 from auditmw.rollups.calls import ATTEMPT_FIELDS, Attempt
-from auditmw.rollups.cells import SIMPLE_CALL, SIMPLE_HOUR_SUMS, SIMPLE_SUMS, Cells, delta, of_calls, open_calls
+from auditmw.rollups.cells import SIMPLE_CALL, SIMPLE_SUMS, Cells, delta, of_calls, open_calls
 from auditmw.rollups.days import DayCell
-from auditmw.rollups.grouping import DAY_US, HOUR_US, Group
+from auditmw.rollups.grouping import HOUR_US, Group
 from auditmw.rollups.hours import HourCell
 from auditmw.rollups.weeks import WEEK_KEY, WeekCell
 from auditmw.stores.rollup_rows import (
@@ -35,7 +35,7 @@ _NO_TOKENS: Final = " AND ".join(f"e.{kind}_tokens IS NULL" for kind in _TOKENS)
 _ALL_TOKENS: Final = " + ".join(f"coalesce(e.{kind}_tokens, 0)" for kind in _TOKENS)
 _USER: Final = "CASE WHEN e.restricted IS NULL THEN e.user_id END"
 """Of whom a restricted entry is shows to nobody: it counts as one of nobody."""
-_GROUP: Final = f"e.tenant, {_USER}, e.model, CASE WHEN e.cost_nano <> 0 THEN e.unit_prices END"
+_GROUP: Final = f"e.tenant, {_USER}, e.model, e.error_type, CASE WHEN e.cost_nano <> 0 THEN e.unit_prices END"
 _SUM_OF: Final = {
     "calls": "count(*)",
     "priced_nano": "sum(coalesce(e.cost_nano, 0))",
@@ -48,17 +48,8 @@ _SUM_OF: Final = {
     **{f"{kind}_tokens": f"sum(coalesce(e.{kind}_tokens, 0))" for kind in (*_TOKENS, "thinking")},
     "redactions": "sum(coalesce(e.sanitization_count, 0))",
 }
-_HOUR_GROUP: Final = "e.tenant, e.model, e.error_type"
-
-
-def _summed(names: Sequence[str]) -> str:
-    return ", ".join(f"CAST({_SUM_OF[name]} AS bigint)" for name in names)
-
-
-_CALL: Final = ", ".join(
-    {"tokens": f"CASE WHEN {_NO_TOKENS} THEN NULL ELSE {_ALL_TOKENS} END", "user_id": _USER}.get(name, f"e.{name}")
-    for name in SIMPLE_CALL[1:]
-)
+_SUMS: Final = ", ".join(f"CAST({_SUM_OF[name]} AS bigint)" for name in SIMPLE_SUMS)
+_SIZE: Final = f"CASE WHEN {_NO_TOKENS} THEN NULL WHEN {_ALL_TOKENS} < 0 THEN 0 ELSE {_ALL_TOKENS} END"
 _DAY_OF_HOUR: Final = "substr(hour, 1, 10)"
 FOLLOWING: Final = "(e.attempt > 0 OR e.call_id <> e.request_id)"
 """The condition of the index on later attempts."""
@@ -100,6 +91,8 @@ class RollupView:
         self._dialect = dialect
         special = {"timestamp_us": dialect.time, "user_id": _USER}
         shown = [special.get(name, f"e.{name}") for name in ATTEMPT_FIELDS]
+        special["tokens"] = _SIZE
+        self._counted = ", ".join(special.get(name, f"e.{name}") for name in SIMPLE_CALL)
         self._select = f"SELECT {', '.join(shown)} FROM {dialect.entries}"
 
     async def extent(self) -> Extent:
@@ -118,13 +111,9 @@ class RollupView:
         tried = [Attempt(*row) for row in await self._fetch(sql, first, until)]
         cells = delta(tried, await self.others(tried, first))
         source = f"FROM {self._dialect.entries} WHERE {where} AND {_SIMPLE}"
-        day, hour = (f"{self._dialect.time} / {unit_us}" for unit_us in (DAY_US, HOUR_US))
-        for take, by, sums in (
-            (cells.add_days, f"{day}, {_GROUP}", SIMPLE_SUMS),
-            (cells.add_hours, f"{hour}, {_HOUR_GROUP}", SIMPLE_HOUR_SUMS),
-        ):
-            take(await self._fetch(f"SELECT {by}, {_summed(sums)} {source} GROUP BY {by}", first, until))
-        cells.add_calls(await self._fetch(f"SELECT {self._dialect.time}, {_CALL} {source}", first, until))
+        by = f"{self._dialect.time} / {HOUR_US}, {_GROUP}"
+        cells.add_sums(await self._fetch(f"SELECT {by}, {_SUMS} {source} GROUP BY {by}", first, until))
+        cells.add_calls(await self._fetch(f"SELECT {self._counted} {source}", first, until))
         return cells
 
     async def during(
