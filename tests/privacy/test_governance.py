@@ -55,7 +55,7 @@ def test_a_changed_pipeline_and_changed_prices_and_rules_are_on_record(use):
     assert all(change["before"] != change["after"] for change in changes)
 
 
-def test_a_writer_that_may_not_change_settings_says_so_and_does_not_put_on_record_that_it_did(trail, use, monkeypatch, capsys):
+def test_a_writer_that_may_not_change_settings_says_so_and_puts_no_change_on_record(trail, use, monkeypatch, capsys):
     async def refuse(_store, _name, _value):
         raise StoreUnavailable("permission denied")
 
