@@ -17,8 +17,8 @@ _HASHES: Final = 65_536
 def prune(job: Job, cut: Cut) -> None:
     """Remove the entries before the cut, as far as the time allows.
 
-    The rest of the log still verifies from the frontier that the declaration holds. What an earlier run declared and did
-    not finish is finished, though no entry of it may be left to see.
+    The rest of the log still verifies from the frontier that the declaration holds. What an earlier run declared and
+    did not finish is finished, though no entry of it may be left to see.
     """
     known = _declared_cut(job.store)
     if cut.rows > max(cut.first, known.size):
