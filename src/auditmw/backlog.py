@@ -14,7 +14,8 @@ from typing import Final
 
 from auditmw.entry import AuditEntry
 from auditmw.journal import Record
-from auditmw.sealing import decode, lost_entry, numbered
+from auditmw.sealing import decode, lost_entry
+from auditmw.stores.protocol import Batch
 
 MEMORY_ENTRIES: Final = 10_000
 """Entries held in memory before the rest waits in the journal alone."""
@@ -34,7 +35,7 @@ class Backlog:
         self._lock = lock
         self._held: deque[tuple[int, bytes, int | None]] = deque()
         self._taken = 0
-        self._taken_since_us: int | None = None
+        self._under_way: deque[tuple[int, int | None]] = deque()
         self._records: Iterator[Record] | None = None
         self._records_until = 0
         self._ahead: Record | None = None
@@ -53,22 +54,27 @@ class Backlog:
             self._held.append((seq, payload, logged_at_us))
             self.bytes += len(payload)
 
-    def take(self, limit: int, read_back: Callable[[int], Iterator[Record]], now_us: int) -> list[AuditEntry]:
-        """The next entries by consecutive numbers, at most `limit`; none when nothing waits.
+    def take(
+        self, limit: int, read_back: Callable[[int], Iterator[Record]], now_us: int, *, whole: bool = False
+    ) -> Batch | None:
+        """The next entries by consecutive numbers, at most `limit`; None when nothing waits, or with `whole` fewer.
 
         `read_back` gives the journal's sealed records after a number. Its errors are raised, and nothing is taken then.
         """
         with self._lock:
+            if whole and self.last_seq - self._taken < limit:
+                return None
             payloads = self._from_memory(limit)
             until = self._held[0][0] - 1 if self._held else self.last_seq
-        first = self._taken + 1
-        entries = [numbered(decode(payload), self._writer, first + place) for place, payload in enumerate(payloads)]
+        entries = [decode(payload) for payload in payloads]
         if not entries and self._taken < until:
             entries = self._from_journal(min(limit, until - self._taken), until, read_back, now_us)
-        if entries:
-            self._taken += len(entries)
-            self._taken_since_us = entries[0].logged_at_us
-        return entries
+        if not entries:
+            return None
+        batch = Batch(self._writer, self._taken + 1, entries)
+        self._taken += len(entries)
+        self._under_way.append((self._taken, entries[0].logged_at_us))
+        return batch
 
     def _from_memory(self, limit: int) -> list[bytes]:
         payloads: list[bytes] = []
@@ -90,7 +96,7 @@ class Backlog:
             for seq in range(self._taken + 1, self._taken + count + 1):
                 self._ahead = self._ahead or next(self._records, None)
                 if self._ahead is not None and self._ahead.seq == seq:
-                    entries.append(numbered(decode(self._ahead.payload), self._writer, seq))
+                    entries.append(decode(self._ahead.payload))
                     self._ahead = None
                 else:
                     entries.append(lost_entry(self._writer, seq, now_us))
@@ -107,8 +113,8 @@ class Backlog:
         """The store has everything up to this number; wakes who waits for it."""
         with self._lock:
             self.stored = upto_seq
-            if upto_seq >= self._taken:
-                self._taken_since_us = None
+            while self._under_way and self._under_way[0][0] <= upto_seq:
+                self._under_way.popleft()
             done = [future for seq, future in self._waits if seq <= upto_seq]
             self._waits = [wait for wait in self._waits if wait[0] > upto_seq]
         for future in done:
@@ -134,6 +140,6 @@ class Backlog:
     def oldest_us(self) -> int | None:
         """When the oldest entry that is not stored was sealed; None where nothing waits or it cannot be told."""
         with self._lock:
-            if self._taken_since_us is not None or not self._held:
-                return self._taken_since_us
-            return self._held[0][2]
+            if self._under_way:
+                return self._under_way[0][1]
+            return self._held[0][2] if self._held else None

@@ -27,7 +27,7 @@ from auditmw.health import Health
 from auditmw.journal import Orphan, orphans
 from auditmw.prices import PriceBook
 from auditmw.recovery import Recovery
-from auditmw.sealing import control_entry, lost_entry
+from auditmw.sealing import control_entry, lost_entry, numbered
 from auditmw.stores.protocol import Batch, Store
 
 FIRST_RETRY_SECONDS: Final = 0.05
@@ -63,7 +63,7 @@ class Delivery:
 
     async def deliver(self, batch: Batch) -> bool:
         """Store a batch, trying again until it is in; False if `give_up` says so before."""
-        batch = structs.replace(batch, entries=[self._priced(entry) for entry in batch.entries])
+        batch = self._priced(batch)
         while True:
             try:
                 self._health.written += await self._store.append(batch)
@@ -84,6 +84,12 @@ class Delivery:
                 return True
             if self._give_up():
                 return False
+
+    async def prepare(self, batch: Batch) -> Batch:
+        """The batch to deliver in its place, with as much of the work done as can be before its turn comes."""
+        batch = self._priced(batch)
+        await self._store.prepare(batch)
+        return batch
 
     async def recover(self) -> bool:
         """Store what dead processes left in the journal directory; False if `give_up` came first."""
@@ -160,9 +166,14 @@ class Delivery:
         second = Batch(batch.writer, batch.first_seq + middle, batch.entries[middle:])
         return await self.deliver(first) and await self.deliver(second)
 
-    def _priced(self, entry: AuditEntry) -> AuditEntry:
-        if entry.kind != "llm" or entry.cost_status is not None:
-            return entry
+    def _priced(self, batch: Batch) -> Batch:
+        """The batch itself where every price is known."""
+        if not any(_lacks_price(entry) for entry in batch.entries):
+            return batch
+        entries = [self._with_price(entry) if _lacks_price(entry) else entry for entry in batch.entries]
+        return structs.replace(batch, entries=entries)
+
+    def _with_price(self, entry: AuditEntry) -> AuditEntry:
         try:
             cost = self._prices.price(entry)
         except Exception as error:  # a defect in a price table costs a price, never an entry
@@ -186,7 +197,7 @@ class Delivery:
 
     async def _without(self, batch: Batch, error: PoisonEntry) -> Batch:
         """The batch with the refused entry set aside and a control entry under its number in its place."""
-        poison = batch.entries[error.index]
+        poison = numbered(batch.entries[error.index], batch.writer, batch.first_seq + error.index)
         if poison.action == SET_ASIDE and poison.kind == "control":  # refused too: it is not the entry then
             await self.failed(error)
             return batch
@@ -211,3 +222,7 @@ class Delivery:
             report("auditmw.set_aside_failed", error=str(failure))
             return None
         return str(path)
+
+
+def _lacks_price(entry: AuditEntry) -> bool:
+    return entry.cost_status is None and entry.kind == "llm"

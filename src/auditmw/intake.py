@@ -351,14 +351,13 @@ class Intake:
                 "AUDITMW_JOURNAL_DIR to a volume that stays"
             )
 
-    def take(self, limit: int) -> Batch | None:
-        """The next consecutive entries, at most `limit`; None when nothing waits."""
+    def take(self, limit: int, *, whole: bool = False) -> Batch | None:
+        """The next consecutive entries, at most `limit`; None when nothing waits, or with `whole` fewer."""
         try:
-            entries = self._backlog.take(limit, self._read_back, self._clock.now_us())
+            return self._backlog.take(limit, self._read_back, self._clock.now_us(), whole=whole)
         except JournalError as error:  # what cannot be read now may be later, or at the next start
             self._journal_failed(error)
             return None
-        return Batch(self.writer, entries[0].seq or 0, entries) if entries else None
 
     def _read_back(self, after: int) -> Iterator[Record]:
         return iter(()) if self._journal is None else self._journal.sealed_after(after)

@@ -7,19 +7,20 @@ it goes on behind what was acknowledged, and the store takes every number once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from auditmw.alarms import Alarms
 from auditmw.clock import Clock, SystemClock
+from auditmw.conveyor import Conveyor
 from auditmw.delivery import Delivery
 from auditmw.errors import StoreUnavailable
 from auditmw.health import Health
-from auditmw.journal import Follower, Record
+from auditmw.journal import Follower
 from auditmw.prices import PriceBook
 from auditmw.rolling import Rolling
-from auditmw.sealing import decode, numbered
+from auditmw.sealing import decode
 from auditmw.signing import Signing
 from auditmw.stores.protocol import Batch, Store
 
@@ -112,17 +113,21 @@ class Shipper:
                 return
 
     async def _ship(self, follower: Follower) -> bool:
+        batches = _batches(follower)
+
+        def following() -> Batch | None:
+            return next(batches, None)
+
+        conveyor = Conveyor(self._delivery, take=following, take_ahead=following)
         shipped = False
-        for writer_id, records in follower.read():
-            for start in range(0, len(records), BATCH_ENTRIES):
-                part = records[start : start + BATCH_ENTRIES]
-                if not await self._delivery.deliver(_batch(writer_id.hex(), part)):
-                    return shipped
-                follower.acknowledge(writer_id, part[-1].seq)
-                shipped = True
+        while (batch := await conveyor.move()) is not None:
+            follower.acknowledge(bytes.fromhex(batch.writer), batch.last_seq)
+            shipped = True
         return shipped
 
 
-def _batch(writer: str, records: list[Record]) -> Batch:
-    entries = [numbered(decode(record.payload), writer, record.seq) for record in records]
-    return Batch(writer, records[0].seq, entries)
+def _batches(follower: Follower) -> Iterator[Batch]:
+    for writer_id, records in follower.read():
+        for start in range(0, len(records), BATCH_ENTRIES):
+            part = records[start : start + BATCH_ENTRIES]
+            yield Batch(writer_id.hex(), part[0].seq, [decode(record.payload) for record in part])

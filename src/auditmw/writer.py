@@ -11,6 +11,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -18,6 +19,7 @@ from typing import Any, Final, Protocol, TypeVar
 from auditmw.alarms import Alarms
 from auditmw.call import Call
 from auditmw.clock import Clock
+from auditmw.conveyor import Conveyor
 from auditmw.delivery import LAST_RETRY_SECONDS, Delivery
 from auditmw.diagnostics import report
 from auditmw.entry import Status
@@ -27,7 +29,7 @@ from auditmw.intake import Intake
 from auditmw.prices import PriceBook
 from auditmw.rolling import Rolling
 from auditmw.signing import Signing
-from auditmw.stores.protocol import Batch, Store
+from auditmw.stores.protocol import Store
 
 T = TypeVar("T")
 BATCH_ENTRIES: Final = 200
@@ -99,7 +101,6 @@ class Writer:
         self._reading = False
         self._signing: Signing | None = None
         self._beside: list[Beside] = []
-        self._pending: Batch | None = None
         self._orphans_wanted = self._journal_dir is not None and not self.external
         self._asked: list[Future[None]] = []
         self._flushes: list[tuple[int, Future[None]]] = []
@@ -112,6 +113,8 @@ class Writer:
             give_up=self._out_of_time,
             pause=self._pause,
         )
+        take = partial(self._intake.take, BATCH_ENTRIES)
+        self._conveyor = Conveyor(self._delivery, take, partial(take, whole=True))
 
     # --- called from other threads -----------------------------------------------------------------------------------
 
@@ -285,7 +288,7 @@ class Writer:
     def _must_end(self) -> bool:
         if self._deadline is None:
             return False
-        done = self._pending is None and self._intake.waiting == 0 and self._intake.deferred.empty()
+        done = self._intake.waiting == 0 and self._intake.deferred.empty()
         return done or self.external or self._out_of_time()
 
     async def _step(self) -> None:
@@ -389,12 +392,10 @@ class Writer:
         return True
 
     async def _store_next(self) -> bool:
-        self._pending = self._pending or self._intake.take(BATCH_ENTRIES)
-        if self._pending is None or not await self._delivery.deliver(self._pending):
-            return False
-        self._intake.acknowledge(self._pending.last_seq)
-        self._pending = None
-        return True
+        batch = await self._conveyor.move()
+        if batch is not None:
+            self._intake.acknowledge(batch.last_seq)
+        return batch is not None
 
     def _answer_flushes(self, error: Exception | None) -> None:
         with self._lock:

@@ -2,6 +2,7 @@ from zlib import crc32
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from auditmw.journal.frame import FRAME_BYTES, INTENT, SEALED, Damage, Record, decode, encode, scan, seed_of
 
@@ -18,7 +19,7 @@ records = st.builds(
 
 
 def framed(record: Record, seed: int = SEED) -> bytes:
-    return encode(seed, *record)
+    return encode(seed, *astuple(record))
 
 
 @given(records, st.binary(max_size=50), st.binary(max_size=50))

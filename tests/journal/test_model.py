@@ -135,7 +135,7 @@ class JournalMachine(RuleBasedStateMachine):
             assert found == []
             return
         [orphan] = found
-        assert {record.seq: record[2:] for record in orphan.sealed()} == unsent
+        assert {record.seq: (record.request_id, record.payload) for record in orphan.sealed()} == unsent
         assert [record.seq for record in orphan.sealed()] == sorted(unsent)
         assert {record.request_id: record.payload for record in orphan.open_intents} == left.intents
         assert orphan.last_seq == max([self.acknowledged, *left.sealed])

@@ -67,9 +67,9 @@ async def login(db):
 async def test_the_entries_table_has_a_column_for_every_field(db):
     sql = "SELECT attname, attnotnull FROM pg_attribute WHERE attrelid = 'audit_entries'::regclass AND attnum > 0"
     columns = dict(await db.fetch(sql))
-    assert set(columns) == {*postgres_append._COLUMNS, "salts", "erased", "restricted"}
+    assert set(columns) == {*NAMES.values(), "writer_id", "salts", "erased", "restricted"} - {"writer"}
     assert {name for name in REQUIRED if not columns[NAMES[name]]} == set()
-    assert len(postgres_append._COLUMNS) == len(COLUMNS)
+    assert len(NAMES) == len(COLUMNS)
 
 
 async def test_ten_processes_that_start_at_once_make_one_schema(empty_database_url, make_batch, read):
@@ -152,9 +152,9 @@ async def test_a_batch_that_is_overtaken_by_a_later_second_is_copied_again(store
     copied, seconds = postgres_append.copy_entries, iter([5])
     later = None
 
-    async def copy_and_be_overtaken(connection, records, columns, known):
+    async def copy_and_be_overtaken(connection, records, columns):
         nonlocal later
-        await copied(connection, records, columns, known)
+        await copied(connection, records, columns)
         for step in seconds:
             later = await db.fetchval(
                 f"UPDATE audit_trail SET stored_at = stored_at + interval '{step} s' RETURNING stored_at"
@@ -179,8 +179,8 @@ async def test_a_lost_connection_is_made_again(store, db, make_batch, read):
 async def test_a_connection_lost_between_copy_and_commit_leaves_nothing(store, db, make_batch, read, monkeypatch):
     copied = postgres_append.copy_entries
 
-    async def copy_and_lose_the_connection(connection, records, columns, known):
-        await copied(connection, records, columns, known)
+    async def copy_and_lose_the_connection(connection, records, columns):
+        await copied(connection, records, columns)
         await db.fetchval("SELECT pg_terminate_backend($1, 5000)", connection.get_server_pid())
 
     monkeypatch.setattr(postgres_append, "copy_entries", copy_and_lose_the_connection)

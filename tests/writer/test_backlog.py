@@ -47,7 +47,12 @@ def add(backlog, *, journal=None, held=True):
 
 
 def taken(backlog, limit, journal):
-    return [(e.seq, e.action or e.request_id) for e in backlog.take(limit, journal.read, 7)]
+    batch = backlog.take(limit, journal.read, 7)
+    return (
+        []
+        if batch is None
+        else [(seq, e.action or e.request_id) for seq, e in enumerate(batch.entries, batch.first_seq)]
+    )
 
 
 @given(
@@ -121,6 +126,26 @@ def test_the_oldest_is_known_while_it_is_on_its_way():
     backlog.take(2, nothing, 7)
     backlog.acknowledge(3)
     assert backlog.oldest_us is None
+
+
+def test_the_oldest_of_several_batches_under_way_is_that_of_the_first():
+    backlog = Backlog("w", Lock())
+    for _ in range(4):
+        add(backlog)
+    backlog.take(2, nothing, 7)
+    backlog.take(2, nothing, 7)
+    assert backlog.oldest_us == 1
+    backlog.acknowledge(2)
+    assert backlog.oldest_us == 3
+
+
+def test_a_whole_batch_is_taken_only_when_so_many_wait():
+    backlog = Backlog("w", Lock())
+    for _ in range(3):
+        add(backlog)
+    assert backlog.take(4, nothing, 7, whole=True) is None
+    batch = backlog.take(3, nothing, 7, whole=True)
+    assert (batch.first_seq, len(batch.entries)) == (1, 3)
 
 
 def test_who_waits_for_a_number_is_woken_when_it_is_stored_and_not_before():

@@ -9,9 +9,11 @@ did not know the id. The mark lets a reader find the next record behind damaged 
 
 from __future__ import annotations
 
-from struct import Struct
+import struct
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,13 +21,13 @@ if TYPE_CHECKING:
 HEADER, INTENT, SEALED = 1, 2, 3
 
 _MARK = b"\xa7\x4c"
-_FRAME = Struct("<2sIIBQ16s")
-_CHECKED = Struct("<IBQ16s")
-_MARK_AND_CRC = Struct("<2sI")
+_FRAME = struct.Struct("<2sIIBQ16s")
+_CHECKED = struct.Struct("<IBQ16s")
+_MARK_AND_CRC = struct.Struct("<2sI")
 FRAME_BYTES = _FRAME.size
 
 
-class Record(NamedTuple):
+class Record(Struct, frozen=True, gc=False):
     """One record: what it is, its place in the writer's sequence (0: none), the attempt it belongs to, opaque bytes."""
 
     kind: int
@@ -62,9 +64,10 @@ def decode(seed: int, data: bytes, offset: int) -> tuple[Record, int] | None:
     end = payload_at + length
     if mark != _MARK or end > len(data):
         return None
-    if crc32(memoryview(data)[offset + _MARK_AND_CRC.size : end], seed) != checksum:
+    checked = data[offset + _MARK_AND_CRC.size : end]
+    if crc32(checked, seed) != checksum:
         return None
-    return Record(kind, seq, request_id, data[payload_at:end]), end
+    return Record(kind, seq, request_id, checked[_CHECKED.size :]), end
 
 
 def scan(seed: int, data: bytes, offset: int = 0) -> Iterator[tuple[Record | Damage, int]]:

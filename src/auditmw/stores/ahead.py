@@ -36,7 +36,7 @@ class LeavesAhead:
                 await asyncio.sleep(0)
 
     def take(self, batch: Batch) -> Ready:
-        """What was made of this batch; leaves are given once, since a store writes into their rows."""
+        """What was made of this batch."""
         leaves, self._leaves = (self._leaves if batch is self._batch else []), []
         self._batch = None
         return Ready(batch, self._made_for_us, leaves)
@@ -53,5 +53,4 @@ class Ready:
     def leaves(self, first: int, stored_at_us: int) -> list[Leaf]:
         """The leaves from place `first` on, stored at this time; raises as `make_leaves` does."""
         ready = self._leaves[first:] if stored_at_us == self._stored_at_us else []
-        self._leaves = []
         return ready + make_leaves(self.batch, first + len(ready), stored_at_us)

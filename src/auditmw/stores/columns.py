@@ -7,7 +7,6 @@ text. The SQL stores differ only in how they spell times, booleans and the write
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_type_hints
 
 import msgspec
@@ -65,8 +64,6 @@ def places_of(kind: ColumnKind) -> tuple[int, ...]:
 
 
 _JSON: Final = places_of("json")
-_KNOWN_BYTES: Final = 512
-_sorted_json: Final = msgspec.json.Encoder(order="sorted").encode
 
 
 class SealedContent(msgspec.Struct, frozen=True, array_like=True):
@@ -89,10 +86,13 @@ class BoundContent(NamedTuple):
     salt: bytes
 
 
-class Leaf(NamedTuple):
-    """An entry on its way into a store: its row, its salts, the hash that the tree takes, and its content."""
+class Leaf(msgspec.Struct, frozen=True, gc=False):
+    """An entry on its way into a store: its row, its salts, the hash that the tree takes, and its content.
 
-    row: list[Any]
+    Thousands of them are there at once: the collector shall not look at each of them again and again.
+    """
+
+    row: tuple[Any, ...]
     salts: bytes
     hash: bytes
     content: BoundContent | None = None
@@ -117,23 +117,8 @@ def to_row(entry: AuditEntry) -> list[Any]:
     del values[_LEAF_INDEX:]
     for place in _JSON:
         if values[place] is not None:
-            values[place] = _json_text(values[place])
+            values[place] = canonical_json(values[place]).decode()
     return values
-
-
-def _json_text(value: Any) -> str:
-    """Canonical JSON, worked out once for what comes again and again, as unit prices do."""
-    try:
-        spelled = _sorted_json(value)
-    except Exception:  # what msgspec cannot write is made safe first
-        return canonical_json(value).decode()
-    known = len(spelled) <= _KNOWN_BYTES and b"null" not in spelled  # which may stand for a NaN
-    return _known_text(spelled) if known else canonical_json(value).decode()
-
-
-@lru_cache(maxsize=1024)
-def _known_text(spelled: bytes) -> str:
-    return canonical_json(msgspec.json.decode(spelled)).decode()
 
 
 def to_entry(row: Sequence[Any], leaf_index: int) -> AuditEntry:
@@ -146,14 +131,14 @@ def to_entry(row: Sequence[Any], leaf_index: int) -> AuditEntry:
     return AuditEntry(*values)
 
 
-def _leaves(rows: list[list[Any]], contents: Sequence[bytes | None]) -> list[Leaf]:
+def _leaves(rows: list[tuple[Any, ...]], contents: Sequence[bytes | None]) -> list[Leaf]:
     msgspec.convert(rows, list[_Row])  # type: ignore[valid-type]  # a struct made at run time
     if not any(contents):
         return [Leaf(row, *sealed) for row, sealed in zip(rows, salted(rows), strict=True)]
     return list(map(_with_content, rows, draw_salts(rows), contents))
 
 
-def _with_content(row: list[Any], salts: bytes, content: bytes | None) -> Leaf:
+def _with_content(row: tuple[Any, ...], salts: bytes, content: bytes | None) -> Leaf:
     if content is None:
         return Leaf(row, salts, leaf_hash(row, salts))
     sealed = msgspec.msgpack.decode(content, type=SealedContent)
@@ -161,12 +146,12 @@ def _with_content(row: list[Any], salts: bytes, content: bytes | None) -> Leaf:
     return Leaf(row, salts, leaf_hash(row, salts), BoundContent(sealed, salt))
 
 
-def _to_row(batch: Batch, place: int, stored_at_us: int) -> list[Any]:
+def _to_row(batch: Batch, place: int, stored_at_us: int) -> tuple[Any, ...]:
     values = to_row(batch.entries[place])
     values[WRITER] = batch.writer
     values[SEQ] = batch.first_seq + place
     values[STORED_AT] = stored_at_us
-    return values
+    return tuple(values)
 
 
 def _leaf(batch: Batch, place: int, stored_at_us: int) -> Leaf:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -17,8 +17,10 @@ class FilledColumns:
         values_of: gives their values of a row.
     """
 
-    def __init__(self) -> None:
-        self._choose({place for place, name in enumerate(COLUMNS) if name in REQUIRED or name in {"writer", "seq"}})
+    def __init__(self, apart: Collection[str] = ()) -> None:
+        """`apart`: columns that whoever writes sees to."""
+        self._apart = {place for place, name in enumerate(COLUMNS) if name in apart}
+        self._choose({place for place, name in enumerate(COLUMNS) if name in REQUIRED})
 
     def cover(self, rows: Iterable[Sequence[Any]]) -> bool:
         """Add what these rows fill; returns whether that was anything."""
@@ -33,7 +35,7 @@ class FilledColumns:
     def _choose(self, places: set[int]) -> None:
         self.places = sorted(places)
         self.values_of = itemgetter(*self.places)
-        self._empty = [place for place in range(len(COLUMNS)) if place not in places]
+        self._empty = [place for place in range(len(COLUMNS)) if place not in places | self._apart]
         self._nothing = (None,) * len(self._empty)
         self._empty_of: Callable[[Sequence[Any]], tuple[Any, ...]] = _all_of(self._empty)
 

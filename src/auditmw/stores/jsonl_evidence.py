@@ -88,7 +88,7 @@ def _read(line: bytes, place: int) -> tuple[Row, StoredBatch | None]:
         salts, leaf = bytes.fromhex(fields.pop("salts")), bytes.fromhex(fields.pop("leaf"))
         entry = AuditEntry.from_dict(fields)
         values, leaf_index = to_row(entry), entry.leaf_index
-        if leaf_index is None or encode_line(Leaf(values, salts, leaf), leaf_index) != line:
+        if leaf_index is None or encode_line(Leaf(tuple(values), salts, leaf), leaf_index) != line:
             return Row(place, b"", 0, None), None
     except (ValueError, AttributeError, TypeError, KeyError):
         return Row(place, b"", 0, None), None

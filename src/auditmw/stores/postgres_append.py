@@ -6,7 +6,8 @@ the trail's row, so that all writers get their leaves in one order. The copying 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,13 +17,14 @@ from auditmw.entry import to_datetime, to_us
 from auditmw.errors import PoisonEntry
 from auditmw.log.merkle import Frontier
 from auditmw.stores.ahead import Ready
-from auditmw.stores.columns import REQUEST_ID, WRITER, Leaf, places_of
+from auditmw.stores.columns import REQUEST_ID, Leaf, places_of
 from auditmw.stores.filled import FilledColumns
 from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, tile_start
 from auditmw.stores.postgres_rows import NAMES, leaf_hashes
 
 _TIMES: Final = places_of("time")
-_COLUMNS: Final = ["writer_id" if name == "writer" else column for name, column in NAMES.items()]
+_NAMES: Final = list(NAMES.values())
+_OWN: Final = ("writer_id", "stored_at", "salts")
 _KNOWN: Final = """
     SELECT w.id, w.last_seq, greatest(date_trunc('second', clock_timestamp()), t.stored_at) AS stored_at
     FROM audit_writers AS w, audit_trail AS t
@@ -48,7 +50,7 @@ class Appending:
     """Appends batches to one trail."""
 
     def __init__(self) -> None:
-        self._columns = FilledColumns()
+        self._columns = FilledColumns(apart={"writer", "stored_at_us"})
 
     async def append(self, db: asyncpg.Connection, ready: Ready, *, lock_first: bool) -> tuple[int, int | None]:
         """One transaction; returns how many entries were new, and when they are said to be stored.
@@ -68,8 +70,9 @@ class Appending:
             stored_at: datetime = writer["stored_at"] if trail is None else max(writer["stored_at"], trail["stored_at"])
             leaves = ready.leaves(known, to_us(stored_at))
             self._columns.cover(leaf.row for leaf in leaves)
-            columns = [*(_COLUMNS[place] for place in self._columns.places), "salts"]
-            await copy_entries(db, self._records(leaves, writer["id"]), columns, known)
+            columns = [*_OWN, *(_NAMES[place] for place in self._columns.places)]
+            with _explained(leaves, known):
+                await copy_entries(db, self._records(leaves, writer["id"], stored_at), columns)
             trail = trail or await db.fetchrow(_LOCK_TRAIL)
             if trail["stored_at"] > stored_at:
                 raise TooEarly
@@ -93,30 +96,32 @@ class Appending:
             )
         return len(hashes), to_us(stored_at)
 
-    def _records(self, leaves: Sequence[Leaf], writer_id: int) -> list[tuple[Any, ...]]:
+    def _records(self, leaves: Sequence[Leaf], writer_id: int, stored_at: datetime) -> Iterator[tuple[Any, ...]]:
         values_of = self._columns.values_of
-        records = []
+        times = [at for at, place in enumerate(self._columns.places) if place in _TIMES]
         for leaf in leaves:
-            row = leaf.row
-            row[WRITER] = writer_id
-            for place in _TIMES:
-                if row[place] is not None:
-                    row[place] = to_datetime(row[place])
-            records.append((*values_of(row), leaf.salts))
-        return records
+            values = list(values_of(leaf.row))
+            for at in times:
+                if values[at] is not None:
+                    values[at] = to_datetime(values[at])
+            yield (writer_id, stored_at, leaf.salts, *values)
 
 
-async def copy_entries(
-    db: asyncpg.Connection, records: Sequence[tuple[Any, ...]], columns: Sequence[str], known: int
-) -> None:
-    """Copy rows of entries whose first one has place `known` in its batch."""
+async def copy_entries(db: asyncpg.Connection, records: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> None:
+    """Copy rows of entries."""
+    await db.copy_records_to_table("audit_entries", records=records, columns=columns)
+
+
+@contextmanager
+def _explained(leaves: Sequence[Leaf], known: int) -> Iterator[None]:
+    """Which entry it was that PostgreSQL does not take; the first leaf is that of place `known` in its batch."""
     try:
-        await db.copy_records_to_table("audit_entries", records=records, columns=columns)
+        yield
     except asyncpg.CharacterNotInRepertoireError as error:
-        for place, record in enumerate(records):
-            if any(isinstance(value, str) and "\0" in value for value in record):
-                message = f"entry {record[REQUEST_ID]!r} holds a NUL character, which PostgreSQL cannot store"
-                raise PoisonEntry(message, known + place) from error
+        for place, leaf in enumerate(leaves, known):
+            if any(isinstance(value, str) and "\0" in value for value in leaf.row):
+                message = f"entry {leaf.row[REQUEST_ID]!r} holds a NUL character, which PostgreSQL cannot store"
+                raise PoisonEntry(message, place) from error
         raise
 
 

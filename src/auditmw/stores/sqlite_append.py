@@ -12,14 +12,15 @@ from typing import Any, Final
 
 from auditmw.log.merkle import Frontier
 from auditmw.stores.ahead import Ready
-from auditmw.stores.columns import COLUMNS, WRITER, Leaf
+from auditmw.stores.columns import COLUMNS, Leaf
 from auditmw.stores.filled import FilledColumns
 from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, slice_hashes, stored_at, tile_start
 from auditmw.stores.sqlite_heads import LEAF_HASHES
 
 MOST_ROWS: Final = 128
 """In one statement; also a power of two, so that a few statements serve batches of any length."""
-_NAMES: Final = ["writer_id" if name == "writer" else name for name in COLUMNS]
+_NAMES: Final = list(COLUMNS)
+_OWN: Final = ("leaf_index", "writer_id", "salts")
 _HEAD: Final = """
     SELECT t.size, t.frontier, t.stored_at_us, w.id, w.last_seq
     FROM audit_trail AS t LEFT JOIN audit_writers AS w ON w.writer = ?
@@ -30,7 +31,7 @@ class Appending:
     """Appends batches to one trail."""
 
     def __init__(self) -> None:
-        self._columns = FilledColumns()
+        self._columns = FilledColumns(apart={"writer"})
         self._statements: dict[int, str] = {}
 
     def append(self, db: sqlite3.Connection, ready: Ready, now_us: int) -> tuple[int, int | None]:
@@ -81,11 +82,8 @@ class Appending:
         values_of = self._columns.values_of
         values: list[Any] = []
         for leaf_index, leaf in enumerate(leaves, size):
-            leaf.row[WRITER] = writer_id
-            values.append(leaf_index)
-            values += values_of(leaf.row)
-            values.append(leaf.salts)
-        width, start, left = len(self._columns.places) + 2, 0, len(leaves)
+            values += (leaf_index, writer_id, leaf.salts, *values_of(leaf.row))
+        width, start, left = len(self._columns.places) + len(_OWN), 0, len(leaves)
         while left:
             rows = min(MOST_ROWS, 1 << left.bit_length() - 1)
             db.execute(self._statement(rows), values[start * width : (start + rows) * width])
@@ -93,7 +91,7 @@ class Appending:
 
     def _statement(self, rows: int) -> str:
         if rows not in self._statements:
-            names = ["leaf_index", *(_NAMES[place] for place in self._columns.places), "salts"]
+            names = [*_OWN, *(_NAMES[place] for place in self._columns.places)]
             marks = f"({', '.join('?' * len(names))})"
             values = ", ".join([marks] * rows)
             self._statements[rows] = f"INSERT INTO audit_entries ({', '.join(names)}) VALUES {values}"  # noqa: S608  (constants)
