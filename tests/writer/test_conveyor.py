@@ -10,6 +10,12 @@ from auditmw.errors import JournalError
 from auditmw.stores.protocol import Batch
 
 
+@pytest.fixture
+def anyio_backend():
+    """The writer's loop is asyncio's."""
+    return "asyncio"
+
+
 def batch(number):
     return Batch("w", number, [AuditEntry(f"r{number}", number)])
 
