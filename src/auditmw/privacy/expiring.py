@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -68,8 +69,9 @@ def _erase_range(job: Job, names: list[str], at: int, until: int) -> int:
 def _store_erased(job: Job, changed: Sequence[ErasedRow]) -> None:
     """One transaction for each set of classes, so that a class that is not there is not touched."""
     for going in sorted({one.erased & ~one.row.erased for one in changed}):
-        with job.pace.step():
-            job.store.erase([one for one in changed if one.erased & ~one.row.erased == going], going)
+        started = time.monotonic()
+        job.store.erase([one for one in changed if one.erased & ~one.row.erased == going], going)
+        job.pace.rest(started)
 
 
 def _count(job: Job, going: int) -> None:

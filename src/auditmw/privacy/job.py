@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, NamedTuple
 
@@ -54,11 +53,8 @@ class Pace:
         """Whether the time is up."""
         return time.monotonic() >= self._deadline
 
-    @contextmanager
-    def step(self) -> Iterator[None]:
-        """Around one transaction that removes up to `size` entries."""
-        started = time.monotonic()
-        yield
+    def rest(self, started: float) -> None:
+        """Pause after a transaction that has removed up to `size` entries since this `time.monotonic()`."""
         took = time.monotonic() - started
         if self._one_writer:
             factor = min(2.0, max(0.5, _HOLD_SECONDS / max(took, 1e-6)))

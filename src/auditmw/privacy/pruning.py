@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from auditmw.log.declared import cut_of
@@ -29,9 +30,11 @@ def prune(job: Job, cut: Cut) -> None:
     removed: int | None = 0
     while removed is not None and not job.pace.over:
         job.on_step("delete")
-        with job.pace.step():
-            removed = job.store.delete_before(cut.rows, job.pace.size)
-        job.swept.removed += removed or 0
+        started = time.monotonic()
+        removed = job.store.delete_before(cut.rows, job.pace.size)
+        if removed is not None:
+            job.swept.removed += removed
+            job.pace.rest(started)
     job.swept.first_leaf = job.store.first_leaf()
     job.swept.done &= removed is None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import datetime
 from typing import Any, Final, Self
 
@@ -29,20 +29,18 @@ _STORED_AT: Final = STORED_FIELDS.index("stored_at_us")
 _WRITER: Final = STORED_FIELDS.index("writer")
 _SEQ: Final = STORED_FIELDS.index("seq")
 _FROM_BATCH: Final = "b.first_leaf >= coalesce((SELECT max(first_leaf) FROM audit_batches WHERE first_leaf <= $1), $1)"
-_RUN: Final = f"{_FROM_BATCH} AND b.first_leaf < $2 AND {LEAF_INDEX} >= $1 AND {LEAF_INDEX} < $2"
-_COLUMNS: Final = f"{LEAF_INDEX}, e.salts, e.erased, e.restricted, {VALUES}"
-_ROWS: Final = f"SELECT {_COLUMNS} {ENTRIES} WHERE {_RUN}"
-_PAGE: Final = f"""
-    SELECT {_COLUMNS}
+_ROWS: Final = f"""
+    SELECT {LEAF_INDEX}, e.salts, e.erased, e.restricted, {VALUES}
     FROM audit_batches AS b
     CROSS JOIN LATERAL (
         SELECT * FROM audit_entries AS o
         WHERE o.stored_at = b.stored_at AND o.writer_id = b.writer_id
-            AND o.seq >= b.first_seq AND o.seq < b.first_seq + b.entry_count
+            AND o.seq >= b.first_seq AND o.seq < b.first_seq + b.entry_count {{wanted}}
         ORDER BY o.seq
     ) AS e
     JOIN audit_writers AS w ON w.id = e.writer_id
-    WHERE {_RUN} ORDER BY b.first_leaf, e.seq
+    WHERE {_FROM_BATCH} AND b.first_leaf < $2 AND {LEAF_INDEX} >= $1 AND {LEAF_INDEX} < $2
+    ORDER BY b.first_leaf, e.seq LIMIT $3
 """  # noqa: S608  (constants)
 """Batch by batch, whatever the planner makes of tables that have grown since they were analyzed."""
 _CONTROLS: Final = f"""
@@ -100,17 +98,15 @@ class PostgresPrivacy:
 
     def rows(self, wanted: Sequence[Condition], first: int, until: int, limit: int) -> list[KeptRow]:
         """The entries that fit, in leaf order."""
-        if not wanted:
-            return self._page(first, until, limit) or self._page(max(first, self.first_leaf()), until, limit)
+        if not wanted:  # all of them are there, but for those before the first
+            first = max(first, self.first_leaf())
+            until = min(until, first + limit)
         clauses = "".join(
-            f" AND e.{NAMES.get(c.field, c.field)} {c.operator} ${number}" for number, c in enumerate(wanted, 4)
+            f" AND o.{NAMES.get(c.field, c.field)} {c.operator} ${number}" for number, c in enumerate(wanted, 4)
         )
         values = [to_datetime(c.value) if COLUMNS.get(c.field) == "time" else c.value for c in wanted]
-        sql = f"{_ROWS}{clauses} ORDER BY b.first_leaf, e.seq LIMIT $3"
-        return _kept(self._all(sql, first, until, limit, *values))
-
-    def _page(self, first: int, until: int, limit: int) -> list[KeptRow]:
-        return _kept(self._all(_PAGE, first, min(until, first + limit)))
+        rows = self._all(_ROWS.format(wanted=clauses), first, until, limit, *values)
+        return [KeptRow(index, salts, erased, values, restricted) for index, salts, erased, restricted, *values in rows]
 
     def find(self, request_id: str) -> int | None:
         """The leaf index of an entry."""
@@ -258,10 +254,6 @@ class PostgresPrivacy:
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         with explained(self._url):
             return self._runner.run(work)
-
-
-def _kept(rows: Iterable[Any]) -> list[KeptRow]:
-    return [KeptRow(index, salts, erased, values, restricted) for index, salts, erased, restricted, *values in rows]
 
 
 def _place(row: KeptRow) -> tuple[datetime, str, int]:
