@@ -50,10 +50,10 @@ POLICY = Policy("bench", classes={"who": EARLY, "metadata": EARLY, "core": LATE}
 ALONE_SECONDS = 5
 
 
-def make(number: int) -> AuditEntry:
+def make(number: int, moment: datetime) -> AuditEntry:
     return AuditEntry(
         request_id=f"{number:032x}",
-        timestamp_us=time.time_ns() // 1000,
+        timestamp_us=to_us(moment),
         call_id=f"{number:032x}",
         action="ask",
         user_id=f"user-{number % 100}",
@@ -90,9 +90,10 @@ async def fill(url: str, entries: int, months: list[Month]) -> None:
         for (start, span), share in zip(spans, (*SHARES, STAYING), strict=True):
             first, until = number, number + round(entries * share)
             while number < until:
-                await move(start + span * ((number - first) / (until - first)))
+                moment = start + span * ((number - first) / (until - first))
+                await move(moment)
                 count = min(FILLED, until - number)
-                await store.append(Batch("old", number + 1, [make(number + n) for n in range(count)]))
+                await store.append(Batch("old", number + 1, [make(number + n, moment) for n in range(count)]))
                 number += count
     while await roll(store.rollups):
         pass
@@ -122,12 +123,16 @@ async def moved(url: str) -> AsyncIterator[Callable[[datetime], Awaitable[None]]
 
 def write(url: str, path: str) -> None:
     """Store batches until told to stop; a line for each: when it began, and the seconds it took."""
-    store, stop = store_for(url), Path(f"{path}.stop")
+    store, stop, today = (
+        store_for(url),
+        Path(f"{path}.stop"),
+        months_needed(datetime.now(UTC))[-1].start + timedelta(days=19),
+    )
     with asyncio.Runner() as runner, Path(path).open("w", buffering=1) as file:
         runner.run(store.open())
         seq = 1
         while not stop.exists():
-            batch = Batch("new", seq, [make(10_000_000 + seq + n) for n in range(WRITTEN)])
+            batch = Batch("new", seq, [make(10_000_000 + seq + n, today) for n in range(WRITTEN)])
             started = time.monotonic()
             runner.run(store.append(batch))
             file.write(f"{started} {time.monotonic() - started}\n")

@@ -32,10 +32,10 @@ async def named_in(fetch: Fetch, since: str, until: str) -> list[tuple[str, str]
 
 
 async def cells_of_week(view: RollupView, week: str, watermark: int) -> Cells:
-    """What the entries below a leaf give for the calls of a week, read day by day."""
+    """What the entries below a leaf give for the calls of a week that say whose they are, read day by day."""
     cells, first_us = Cells(), us_of_day(week)
     for start_us in range(first_us, first_us + 7 * DAY_US, DAY_US):
-        for call in calls_of(await view.during(start_us, start_us + DAY_US, below=watermark)):
+        for call in calls_of(await view.during(start_us, start_us + DAY_US, below=watermark, named=True)):
             if start_us <= call.last.timestamp_us < start_us + DAY_US:
                 cells.count(call)
     return cells

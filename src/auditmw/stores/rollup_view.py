@@ -117,10 +117,22 @@ class RollupView:
         return cells
 
     async def during(
-        self, since_us: int, until_us: int, *, below: int = 2**62, user_id: str | None = None, tenant: str | None = None
+        self,
+        since_us: int,
+        until_us: int,
+        *,
+        below: int = 2**62,
+        user_id: str | None = None,
+        tenant: str | None = None,
+        named: bool = False,
     ) -> list[Attempt]:
-        """The attempts that started then, and the other attempts of their calls whenever they did, of leaves below."""
+        """The attempts that started then, and the other attempts of their calls whenever they did, of leaves below.
+
+        With `named` those alone that say whose they are.
+        """
         where = f"e.kind = 'llm' AND {self._dialect.during} AND {self._dialect.leaf_index} < ?3"
+        if named:
+            where = f"{where} AND e.user_id IS NOT NULL AND e.restricted IS NULL"
         values: list[Any] = [since_us, until_us, below]
         for column, value in ((_USER, user_id), ("e.tenant", tenant)):
             if value is not None:
