@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditmw.dashboard.charts import draw, ticks
-from auditmw.dashboard.figures import REST, groups, panels
+from auditmw.dashboard.figures import REST, as_sums, panels
 from auditmw.dashboard.selection import DAYS, day, number, read_selection, span_of
 from auditmw.errors import ConfigurationError
+from auditmw.rollups.buckets import count_each, one
 from auditmw.rollups.days import DayCell
+from auditmw.rollups.hours import HourCell
 
 from .conftest import NOW
 
@@ -23,13 +25,13 @@ def cell(user, days_ago=0, **sums):
     return DayCell(user=user, day=f"{NOW - timedelta(days=days_ago):%Y-%m-%d}", **{"calls": 1, **sums})
 
 
-def panel(cells, name, split="user", span=SPAN):
-    return next(found for found in panels(cells, span, split) if found.name == name)
+def panel(cells, name, split="user", span=SPAN, times=()):
+    return next(found for found in panels(cells, times, span, split) if found.name == name)
 
 
 def test_the_dearest_groups_have_a_colour_and_the_rest_shares_one():
     cells = [cell(f"user-{n}", priced_nano=n, priced=1) for n in range(9)]
-    assert groups(cells, "user") == ["user-8", "user-7", "user-6", "user-5", "user-4", REST]
+    assert list(panel(cells, "cost").series) == ["user-8", "user-7", "user-6", "user-5", "user-4", REST]
     assert panel(cells, "cost").series[REST][-1] == 0 + 1 + 2 + 3
 
 
@@ -50,12 +52,33 @@ def test_a_rate_has_what_was_sent_as_its_denominator():
     assert panel([cell("alice", blocked=1)], "errors").total == "none sent"
 
 
-def test_latency_is_a_mean_and_absent_where_nobody_took_the_time():
-    shown = panel([cell("alice", latency_us=9_000_000, timed=3), cell("bob", days_ago=1)], "latency")
-    assert (shown.total, shown.kind) == ("3.00 s", "lines")
-    assert shown.series["alice"][-2:] == [None, 3_000_000]
-    assert shown.series["bob"] == [None] * 7
-    assert panel([cell("bob")], "latency").total == "-"
+def test_latency_is_told_in_quantiles_and_absent_where_nothing_succeeded():
+    today = f"{NOW:%Y-%m-%d}"
+    times = [
+        HourCell(
+            day=today, status="success", calls=100, latency=count_each([1_000_000] * 99 + [9_000_000]), ttft=one(7)
+        ),
+        HourCell(day=today, status="error", calls=1, latency=one(60_000_000)),
+    ]
+    shown = panel([cell("alice")], "latency", times=times)
+    assert (shown.kind, shown.own_series) == ("lines", True)
+    assert shown.total == "1.02 s, 1.02 s, 1.02 s"
+    assert [values[-1] for values in shown.series.values()] == [1_015_808, 1_015_808, 1_015_808, 7]
+    assert shown.series["p50"][:-1] == [None] * 6
+    assert panel([cell("alice")], "latency").total == "-, -, -"
+
+
+def test_hours_tell_by_their_endings_what_failed_and_what_was_blocked():
+    ended = {"success": 5, "error": 2, "incomplete": 1, "blocked": 3}
+    sums = [as_sums(HourCell(hour="2026-11-24T09", model="m", status=name, calls=n)) for name, n in ended.items()]
+    assert [(total.calls, total.errors, total.blocked) for total in sums] == [
+        (5, 0, 0),
+        (2, 2, 0),
+        (1, 1, 0),
+        (3, 0, 3),
+    ]
+    shown = panel(sums, "errors", "model", span_of(1, NOW))
+    assert (shown.total, shown.detail) == ("37.5 %", "3 of 8 calls that were sent")
 
 
 def test_an_hour_is_a_step_of_a_single_day():
@@ -72,6 +95,7 @@ def test_days_end_with_today(days):
 
 def test_a_selection_has_defaults_and_limits():
     assert read_selection({}, NOW).split == "user"
+    assert read_selection({"days": "1", "split": "user"}, NOW).split == "model"
     for wrong in ({"days": "31"}, {"split": "x"}, {"days": "9" * 30}):
         with pytest.raises(ConfigurationError):
             read_selection(wrong, NOW)

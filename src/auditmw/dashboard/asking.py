@@ -3,33 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import msgspec
+
+from auditmw.dashboard import figures
 from auditmw.dashboard.selection import Selection
 from auditmw.entry import AuditEntry, to_datetime
 from auditmw.reports import REPORTS, question_for
 from auditmw.reports.columns import Answer
 from auditmw.reports.report import FromCells, Question, cell_report
 from auditmw.rollups.days import DayCell
+from auditmw.rollups.hours import HourCell
 from auditmw.trail import AuditTrail
 
 MOST: Final = 200
 """So many attempts or children of an entry are shown."""
+UNUSUAL: Final = 5
+"""So many unusual calls are on the overview, of at most so many days."""
+UNUSUAL_DAYS: Final = 7
 _SLACK: Final = timedelta(seconds=1)
-_SUMS: Final = (
-    *("calls", "priced_nano", "priced", "unpriced", "all_tokens", "attempts", "errors", "blocked"),
-    *("output_tokens", "redactions", "latency_us", "timed"),
-)
 
 
-def cells(trail: AuditTrail, selection: Selection) -> Sequence[DayCell]:
-    """What the overview is made of: sums by the span's unit and the split, as the rows of an answer."""
-    span, key = selection.span, (selection.span.unit, selection.split)
-    found = FromCells("days", lambda _: key, lambda rows, _: Answer((), rows), _SUMS)
-    report = cell_report("overview", "What happened?", span.until - span.since, (), found)
-    question = Question(since=span.since, until=span.until, by=())
-    return trail.asked(report, question, tenant=selection.tenant).result().rows
+class Happened(NamedTuple):
+    """The overview: sums by the span's unit and the split, times by the unit, and the most unusual calls."""
+
+    cells: Sequence[DayCell]
+    times: Sequence[HourCell]
+    unusual: Answer
+
+
+def happened(trail: AuditTrail, selection: Selection) -> Happened:
+    """What happened in the time that was chosen; by model, the hours tell everything."""
+    span, split, tenant = selection
+    key = (span.unit, split, "status") if split == "model" else (span.unit, "status")
+    times = _cells(trail, selection, FromCells("hours", lambda _: key, _rows))
+    days = FromCells("days", lambda _: (span.unit, split), _rows, figures.SUMS)
+    cells = None if split == "model" else _cells(trail, selection, days)
+    since = max(span.since, span.until - timedelta(days=UNUSUAL_DAYS))
+    question = Question(since=since, until=span.until, by=REPORTS["anomalies"].by)
+    unusual = trail.asked(REPORTS["anomalies"], question, tenant=tenant).result()
+    hours = times.result().rows
+    return Happened(
+        cells=[figures.as_sums(cell) for cell in hours] if cells is None else cells.result().rows,
+        times=hours,
+        unusual=msgspec.structs.replace(unusual, rows=unusual.rows[:UNUSUAL]),
+    )
+
+
+def _cells(trail: AuditTrail, selection: Selection, cells: FromCells) -> Future[Answer]:
+    """A future of cells of the span, as the rows of an answer."""
+    span = selection.span
+    report = cell_report("overview", "What happened?", span.until - span.since, (), cells)
+    return trail.asked(report, Question(since=span.since, until=span.until, by=()), tenant=selection.tenant)
+
+
+def _rows(cells: list[Any], _question: Question) -> Answer:
+    return Answer((), cells)
 
 
 def answer(trail: AuditTrail, name: str, selection: Selection, by: Sequence[str] | None) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -55,10 +55,16 @@ def read_selection(query: Mapping[str, str], now: datetime) -> Selection:
         ConfigurationError: a value is none of those that there are.
     """
     days = number(query.get("days") or str(DEFAULT_DAYS), "days")
-    split = query.get("split") or SPLITS[0]
-    if days not in DAYS or split not in SPLITS:
+    asked = query.get("split") or SPLITS[0]
+    if days not in DAYS or asked not in SPLITS:
         raise ConfigurationError(f"days is one of {', '.join(map(str, DAYS))}; split one of {', '.join(SPLITS)}")
+    split = asked if asked in splits_of(days) else splits_of(days)[0]
     return Selection(span_of(days, now), split, query.get("tenant") or None)
+
+
+def splits_of(days: int) -> Sequence[str]:
+    """By what so many days can be split: what happens by the hour is kept by model, and not by user."""
+    return ("model",) if days == 1 else SPLITS
 
 
 def span_of(days: int, now: datetime) -> Span:

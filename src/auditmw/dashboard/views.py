@@ -18,7 +18,7 @@ from auditmw.dashboard.listing import list_entries
 from auditmw.dashboard.pages import Pages
 from auditmw.dashboard.proof import proof_of
 from auditmw.dashboard.retention import retention_of
-from auditmw.dashboard.selection import DAYS, SPLITS, Selection, read_selection
+from auditmw.dashboard.selection import DAYS, Selection, read_selection, splits_of
 from auditmw.entry import KINDS, STATUSES, to_datetime
 from auditmw.errors import AuditError, ConfigurationError
 from auditmw.log.keys import Verifier
@@ -43,15 +43,17 @@ class Views:
     def overview(self, request: Request) -> Response:
         """Cost, calls, tokens, latency, errors and redactions over time."""
         selection = self._selection(request)
-        days, labels = asking.cells(self._trail, selection), selection.span.labels
-        shown = figures.panels(days, selection.span, selection.split) if days else []
+        found, span = asking.happened(self._trail, selection), selection.span
+        shown = figures.panels(found.cells, found.times, span, selection.split) if found.cells else []
         return self._show(
             request,
             "overview.html",
             selection=selection,
-            choices={"days": DAYS, "splits": SPLITS},
-            panels=[(p, charts.draw(p.kind, labels, p.series, show=p.show, title=p.title)) for p in shown],
-            groups=figures.groups(days, selection.split),
+            choices={"days": DAYS, "splits": splits_of(span.days)},
+            panels=[(p, charts.draw(p.kind, span.labels, p.series, show=p.show, title=p.title)) for p in shown],
+            groups=next((panel.series for panel in shown), ()),
+            unusual=found.unusual,
+            unusual_days=min(span.days, asking.UNUSUAL_DAYS),
         )
 
     def entries(self, request: Request) -> Response:
