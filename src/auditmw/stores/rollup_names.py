@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
 from auditmw.rollups.calls import calls_of
 from auditmw.rollups.cells import Cells
-from auditmw.rollups.grouping import DAY_US, us_of_day, week_of
+from auditmw.rollups.grouping import DAY_US, Group, GroupRow, us_of_day, week_of
 from auditmw.stores.rollup_view import Dialect, Fetch, RollupView
 
+R = TypeVar("R", bound=GroupRow)
 _NAMED: Final = """
     SELECT {what} FROM audit_rollup_day WHERE user_id <> '' AND day >= ?1 AND day < ?2
     UNION SELECT {what_of_weeks} FROM audit_rollup_week WHERE user_id <> '' AND week >= ?1 AND week < ?2
@@ -45,3 +46,19 @@ async def came_before(fetch: Fetch, dialect: Dialect, first: int, until: int, da
     """Whether any of these leaves is of a call that started before a day."""
     sql = f"SELECT count(*) FROM {dialect.entries} WHERE {dialect.run} AND {dialect.time} < ?3"
     return first < until and bool((await fetch(sql, first, until, us_of_day(day)))[0][0])
+
+
+def moved(stored: list[R], kept: dict[Group, R], cell_type: type[R], key: tuple[str, ...]) -> dict[Group, R]:
+    """What the cells of people change by, and those of nobody, when of the people only `kept` remains."""
+    found: dict[Group, R] = {}
+    for cell in stored:
+        remaining = kept.get(cell.group(key)) or cell_type.of(key, cell.group(key))
+        gone = remaining.minus(cell)
+        found[cell.group(key)] = gone
+        nobody = cell.minus(remaining)
+        nobody.user = None
+        if (others := found.get(nobody.group(key))) is None:
+            found[nobody.group(key)] = nobody
+        else:
+            others.add(nobody)
+    return found

@@ -7,6 +7,8 @@ Whoever rolls reads, works out what cells change by, and applies that only if no
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, NamedTuple, TypeVar
@@ -17,7 +19,7 @@ from auditmw.rollups.days import DAY_KEY, DAY_SUMS, USER_KEY, DayCell
 from auditmw.rollups.grouping import DAY_US, Group, GroupRow, added, day_of, us_of_day, week_start
 from auditmw.rollups.hours import HOUR_KEY
 from auditmw.rollups.weeks import WEEK_KEY, WeekCell
-from auditmw.stores.rollup_names import came_before, cells_of_week, first_named_week, named_in
+from auditmw.stores.rollup_names import came_before, cells_of_week, first_named_week, moved, named_in
 from auditmw.stores.rollup_rows import (
     HOUR_VALUES,
     WEEK_VALUES,
@@ -34,7 +36,9 @@ from auditmw.stores.rollup_view import COLUMN_OF, Dialect, Extent, Fetch, Rollup
 Many = Callable[[str, list[tuple[Any, ...]]], Awaitable[Any]]
 R = TypeVar("R", bound=GroupRow)
 WEEK_US: Final = 7 * DAY_US
-_NAMES_AT_ONCE: Final = 10
+_NAMES_AT_ONCE: Final = 5
+_PAUSES: Final = 1.5
+"""So much longer than it was taken a store is left to its writers."""
 
 
 class Transaction(NamedTuple):
@@ -127,8 +131,8 @@ class Rollups:
                     )
                 )
             )
-            await self._add_days(tx, _moved(days, kept.days, DayCell, DAY_KEY))
-            await self._merge(tx, _WEEKS, _moved(weeks, kept.weeks, WeekCell, WEEK_KEY))
+            await self._add_days(tx, moved(days, kept.days, DayCell, DAY_KEY))
+            await self._merge(tx, _WEEKS, moved(weeks, kept.weeks, WeekCell, WEEK_KEY))
 
     async def forget_expired(self, since: str, before: str) -> str | None:
         """Do the same for everybody in the first week since a day that has a name in cells of before another day.
@@ -146,6 +150,7 @@ class Rollups:
             kept = await cells_of_week(view, week, known.watermark)
             people = await named_in(fetch, week, min(end, before))
         for start in range(0, len(people), _NAMES_AT_ONCE):
+            began = time.monotonic()
             async with self._writing() as tx:
                 await self._changed(tx)
                 now = await RollupView(tx.fetch, self._dialect).extent()
@@ -153,11 +158,12 @@ class Rollups:
                 if late or now.changes != known.changes + 1:
                     return week
                 known = now
-                for user_id, tenant in people[start : start + _NAMES_AT_ONCE]:
-                    days = await self._of_user(tx, _DAYS, user_id, tenant, week, min(end, before))
-                    weeks = await self._of_user(tx, _WEEKS, user_id, tenant, week, min(end, before))
-                    await self._add_days(tx, _moved(days, kept.days, DayCell, DAY_KEY))
-                    await self._merge(tx, _WEEKS, _moved(weeks, kept.weeks, WeekCell, WEEK_KEY))
+                some, until = people[start : start + _NAMES_AT_ONCE], min(end, before)
+                days = [cell for person in some for cell in await self._of_user(tx, _DAYS, *person, week, until)]
+                weeks = [cell for person in some for cell in await self._of_user(tx, _WEEKS, *person, week, until)]
+                await self._add_days(tx, moved(days, kept.days, DayCell, DAY_KEY))
+                await self._merge(tx, _WEEKS, moved(weeks, kept.weeks, WeekCell, WEEK_KEY))
+            await asyncio.sleep(_PAUSES * (time.monotonic() - began))
         return end
 
     async def recount(self, since_us: int, until_us: int) -> None:
@@ -166,9 +172,9 @@ class Rollups:
         async with self._writing() as tx:
             await self._changed(tx)
             for table in _TABLES:
-                time = table.key[0]
+                when = table.key[0]
                 await tx.fetch(
-                    f"DELETE FROM {table.name} WHERE {time} >= ?1 AND {time} < ?2", day_of(since_us), day_of(until_us)
+                    f"DELETE FROM {table.name} WHERE {when} >= ?1 AND {when} < ?2", day_of(since_us), day_of(until_us)
                 )
             view = RollupView(tx.fetch, self._dialect)
             watermark = (await view.extent()).watermark
@@ -215,8 +221,8 @@ class Rollups:
         since: str = "",
         until: str = "9999-12-31",
     ) -> list[Any]:
-        time = table.key[0]
-        where, values = f"user_id = ?1 AND {time} >= ?2 AND {time} < ?3", [user_id, since, until]
+        when = table.key[0]
+        where, values = f"user_id = ?1 AND {when} >= ?2 AND {when} < ?3", [user_id, since, until]
         if tenant is not None:
             where, values = f"{where} AND tenant = ?4", [*values, tenant]
         return [table.cell_of(row) for row in await tx.fetch(f"SELECT * FROM {table.name} WHERE {where}", *values)]
@@ -232,16 +238,3 @@ def _insert(table: _Table) -> str:
     width = len(table.key) + len(table.values)
     marks = ", ".join(f"?{place}" for place in range(1, width + 1))
     return f"INSERT INTO {table.name} VALUES ({marks}) ON CONFLICT ({', '.join(table.columns)})"
-
-
-def _moved(stored: list[R], kept: dict[Group, R], cell_type: type[R], key: tuple[str, ...]) -> dict[Group, R]:
-    """What the cells of a person change by, and those of nobody, when of the person only `kept` remains."""
-    moved: dict[Group, R] = {}
-    for cell in stored:
-        remaining = kept.get(cell.group(key)) or cell_type.of(key, cell.group(key))
-        gone = remaining.minus(cell)
-        moved[cell.group(key)] = gone
-        nobody = cell.minus(remaining)
-        nobody.user = None
-        moved[nobody.group(key)] = nobody
-    return moved
