@@ -14,7 +14,7 @@ from msgspec import structs
 from auditmw.entry import FIELD_CLASSES, AuditEntry, to_datetime, to_us
 from auditmw.reports.columns import Answer
 from auditmw.reports.report import CELLS, CellKind, FromCells, Question, Report, cell_report
-from auditmw.rollups.calls import Attempt, calls_of
+from auditmw.rollups.calls import Attempt, calls_of, ending
 from auditmw.rollups.cells import Cells
 from auditmw.rollups.grouping import DAY_US, HOUR_US, GroupRow, added, day_of, grouped, hour_of, week_of
 from auditmw.spending import Owner
@@ -96,14 +96,14 @@ async def _cells(
         changed = await view.changes(extent.watermark, extent.size)
         if cells.kind == "weeks":
             await view.beside_stored(changed.weeks)
-        rows += _within(_of_kind(changed, cells.kind), cells.kind, first_us, last_us, tenant)
+        rows += _within(_of_kind(changed, cells.kind), cells, first_us, last_us, tenant)
         edges = [(since_us, first_us), (last_us, until_us)]
     else:
         edges = [(since_us, until_us)]
     for start_us, end_us in edges:
         if start_us < end_us:
             found = await view.during(start_us, end_us)
-            rows += grouped(_calls_within(found, start_us, end_us, tenant), key, cell_type)
+            rows += grouped(ending(_calls_within(found, start_us, end_us, tenant), cells.status), key, cell_type)
     if rows:
         stored = [row for row in added(rows, key, cell_type, stored) if row.calls]
     return stored
@@ -118,7 +118,7 @@ async def _stored(
         return await view.weeks(key, week_of(first_us), week_of(last_us), tenant)
     if cells.kind == "endings":
         return await view.endings(key, hour_of(first_us), hour_of(last_us), tenant)
-    return await view.hours(key, hour_of(first_us), hour_of(last_us), tenant)
+    return await view.hours(key, hour_of(first_us), hour_of(last_us), tenant, cells.status)
 
 
 def _of_kind(cells: Cells, kind: CellKind) -> Iterable[GroupRow]:
@@ -126,11 +126,15 @@ def _of_kind(cells: Cells, kind: CellKind) -> Iterable[GroupRow]:
 
 
 def _within(
-    cells: Iterable[GroupRow], kind: CellKind, first_us: int, last_us: int, tenant: str | None
+    changed: Iterable[GroupRow], cells: FromCells, first_us: int, last_us: int, tenant: str | None
 ) -> Iterable[GroupRow]:
-    name, label = {"days": ("day", day_of), "weeks": ("week", week_of)}.get(kind, ("hour", hour_of))
+    name, label = {"days": ("day", day_of), "weeks": ("week", week_of)}.get(cells.kind, ("hour", hour_of))
     first, last = label(first_us), label(last_us)
-    return [cell for cell in cells if first <= getattr(cell, name) < last and (tenant is None or cell.tenant == tenant)]
+    return [
+        cell
+        for cell in changed
+        if first <= getattr(cell, name) < last and tenant in {None, cell.tenant} and cells.status in {None, cell.status}
+    ]
 
 
 def _calls_within(attempts: list[Attempt], start_us: int, end_us: int, tenant: str | None) -> Iterable[Any]:

@@ -39,7 +39,8 @@ def happened(trail: AuditTrail, selection: Selection) -> Happened:
     """What happened in the time that was chosen; by model, the hours tell everything."""
     span, split, tenant = selection
     key = (span.unit, split, "status") if split == "model" else (span.unit, "status")
-    times = _cells(trail, selection, FromCells("hours", lambda _: key, _rows))
+    status = None if split == "model" else "success"
+    times = _cells(trail, selection, FromCells("hours", lambda _: key, _rows, status=status))
     days = FromCells("days", lambda _: (span.unit, split), _rows, figures.SUMS)
     cells = None if split == "model" else _cells(trail, selection, days)
     since = max(span.since, span.until - timedelta(days=UNUSUAL_DAYS))

@@ -40,12 +40,7 @@ _COLUMNS: Final = (
 
 def latency(cells: list[HourCell], question: Question) -> Answer:
     """Quantiles of the time to the end of the answer, and of streams to the first chunk, slowest first."""
-    groups: dict[tuple[str | None, ...], HourCell] = {}
-    for cell in cells:
-        if cell.status == "success":
-            group = cell.group(question.by)
-            groups.setdefault(group, HourCell.of(question.by, group)).add(cell)
-    rows = [_row(cell, question) for cell in in_order(groups)]
+    rows = [_row(cell, question) for cell in in_order({cell.group(question.by): cell for cell in cells})]
     rows = [row for row in rows if row.calls]
     rows.sort(key=lambda row: (row.day or "", -(row.p95_us or 0)))
     return Answer([*columns_for(question.by), *_COLUMNS], rows)
@@ -70,5 +65,5 @@ REPORT: Final = cell_report(
     "How long do answers take?",
     timedelta(days=7),
     ("model",),
-    FromCells("hours", lambda asked: (*asked.by, "status"), latency),
+    FromCells("hours", lambda asked: tuple(asked.by), latency, status="success"),
 )

@@ -12,7 +12,7 @@ from auditmw.entry import AuditEntry, to_datetime, to_us
 from auditmw.errors import ConfigurationError
 from auditmw.reports.columns import Answer, Column
 from auditmw.reports.grouping import columns_for
-from auditmw.rollups.calls import calls_of
+from auditmw.rollups.calls import calls_of, ending
 from auditmw.rollups.days import DAY_KEY, DayCell
 from auditmw.rollups.grouping import GroupRow, added, grouped, week_start
 from auditmw.rollups.hours import HOUR_KEY, HourCell
@@ -37,12 +37,13 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class FromCells(msgspec.Struct, frozen=True):
-    """How a report answers from cells: of which kind, grouped by what, with which sums filled in."""
+    """How a report answers from cells: of which kind, grouped by what, with which sums, of calls that ended how."""
 
     kind: CellKind
     key: Callable[[Question], tuple[str, ...]]
     answer: Callable[[list[Any], Question], Answer]
     sums: tuple[str, ...] = ()
+    status: str | None = None
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -99,9 +100,10 @@ def cell_report(
         columns_for(asked.by, endings)
         cell_type, kept_by = CELLS[cells.kind]
         key = cells.key(asked)
+        calls = ending(calls_of(entries), cells.status)
         if cells.kind != "weeks":
-            return cells.answer(grouped(calls_of(entries), key, cell_type), asked)
-        weeks = grouped(calls_of(entries), tuple(dict.fromkeys((*kept_by, *key))), cell_type)
+            return cells.answer(grouped(calls, key, cell_type), asked)
+        weeks = grouped(calls, tuple(dict.fromkeys((*kept_by, *key))), cell_type)
         return cells.answer(added(weeks, key, cell_type), asked)
 
     return Report(name, question, window, by, answer, lookback, cells, endings=endings or {})

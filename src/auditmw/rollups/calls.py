@@ -79,6 +79,11 @@ def calls_of(entries: Iterable[AnyAttempt]) -> Iterator[ReportedCall]:
     yield from held.values()
 
 
+def ending(calls: Iterable[ReportedCall], status: str | None) -> Iterable[ReportedCall]:
+    """Those that ended so; None: all."""
+    return calls if status is None else (call for call in calls if call.last.status == status)
+
+
 def may_have_others(entry: AnyAttempt) -> bool:
     """Whether the entry's call may have other attempts; one that succeeded at once has none."""
     return entry.status != "success" or entry.attempt != 0

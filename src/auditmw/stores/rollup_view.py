@@ -170,15 +170,24 @@ class RollupView:
         rows = await self._sums("audit_rollup_hour", "hour", by, sums, since, until, tenant)
         return named_all(HourCell, (*by, *sums), rows)
 
-    async def hours(self, by: Sequence[str], since: str, until: str, tenant: str | None) -> list[HourCell]:
-        """Cells of these hours, added up by groups of some of their key."""
+    async def hours(
+        self, by: Sequence[str], since: str, until: str, tenant: str | None, status: str | None = None
+    ) -> list[HourCell]:
+        """Cells of these hours, of calls that ended so, added up by groups of some of their key."""
         columns = [*(_column(name, "hour") for name in by), *HOUR_VALUES]
-        return hour_cells(await self._rows("audit_rollup_hour", "hour", columns, since, until, tenant), by)
+        where, values = _within("hour", since, until, tenant)
+        if status is not None:
+            values.append(status)
+            where = f"{where} AND status = ?{len(values)}"
+        rows = await self._fetch(f"SELECT {', '.join(columns)} FROM audit_rollup_hour WHERE {where}", *values)
+        return hour_cells(rows, by)
 
     async def weeks(self, by: Sequence[str], since: str, until: str, tenant: str | None) -> list[WeekCell]:
         """Cells of these weeks, added up by groups of some of their key."""
         columns = [*(_column(name, "week") for name in by), *WEEK_VALUES]
-        return week_cells(await self._rows("audit_rollup_week", "week", columns, since, until, tenant), by)
+        where, values = _within("week", since, until, tenant)
+        rows = await self._fetch(f"SELECT {', '.join(columns)} FROM audit_rollup_week WHERE {where}", *values)
+        return week_cells(rows, by)
 
     async def beside_stored(self, cells: dict[Group, WeekCell]) -> None:
         """Make changed weeks take out, of the largest calls that are stored, those that give way to their own."""
@@ -206,12 +215,6 @@ class RollupView:
         where, values = _within(time, since, until, tenant)
         group = f" GROUP BY {', '.join(names)}" if names else " HAVING count(*) > 0"
         return await self._fetch(f"SELECT {columns} FROM {table} WHERE {where}{group}", *values)
-
-    async def _rows(
-        self, table: str, time: str, columns: Sequence[str], since: str, until: str, tenant: str | None
-    ) -> Sequence[Any]:
-        where, values = _within(time, since, until, tenant)
-        return await self._fetch(f"SELECT {', '.join(columns)} FROM {table} WHERE {where}", *values)
 
 
 def _column(name: str, time: str) -> str:
