@@ -16,6 +16,7 @@ from typing import Any, Literal, Self, TypeVar, Unpack, overload
 import anyio
 
 from auditmw import exits
+from auditmw.admission import OnFull
 from auditmw.asking import ask, spent
 from auditmw.block import Block
 from auditmw.call import require_fields
@@ -23,13 +24,15 @@ from auditmw.checkpoint_files import make_sinks
 from auditmw.clock import Clock, SystemClock
 from auditmw.context import Scope
 from auditmw.decorator import decorate
+from auditmw.durability import Durability
 from auditmw.entry import AuditEntry, to_datetime
 from auditmw.errors import ConfigurationError, TrailClosed
 from auditmw.events import log_entry
 from auditmw.following import follow
 from auditmw.futures import wait_for
 from auditmw.health import Health
-from auditmw.intake import Durability, Intake, OnFailure, OnFull
+from auditmw.intake import Intake
+from auditmw.journalling import OnFailure
 from auditmw.keys import HashKey, find_key
 from auditmw.locations import journal_directory, key_directory
 from auditmw.log.keys import Signer

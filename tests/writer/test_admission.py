@@ -43,7 +43,7 @@ def test_nothing_that_was_admitted_is_dropped_and_every_drop_is_counted_in_the_t
 def test_a_call_waits_for_room_before_it_is_sent(make_trail, store):
     trail = make_trail(max_journal_bytes=ROOM_FOR_FEW, block_timeout=0.01)
     fill_up(trail, store)
-    trail.sink._block_timeout = 30
+    trail.sink._admission.block_timeout = 30
     waited = []
 
     def call():
@@ -66,7 +66,7 @@ def test_a_call_waits_for_room_before_it_is_sent(make_trail, store):
 async def test_a_task_waits_for_room_without_blocking_its_loop(make_trail, store):
     trail = make_trail(max_journal_bytes=ROOM_FOR_FEW, block_timeout=0.01)
     fill_up(trail, store)
-    trail.sink._block_timeout = 30
+    trail.sink._admission.block_timeout = 30
 
     async def call():
         async with trail.call(action="late"):
@@ -102,7 +102,7 @@ def test_after_block_timeout_the_call_goes_on_and_its_entry_is_dropped(make_trai
 
 
 def test_without_a_journal_memory_is_bounded_and_on_full_decides(make_trail, store, monkeypatch):
-    monkeypatch.setattr("auditmw.intake.UNJOURNALLED_ENTRIES", 20)
+    monkeypatch.setattr("auditmw.admission.UNJOURNALLED_ENTRIES", 20)
     trail = make_trail(durability="memory", on_full="drop")
     store.on = False
     for _ in range(300):

@@ -19,7 +19,7 @@ from .conftest import eventually, fill, record
 
 def after_power_loss(trail, directory, tmp_path):
     """The journal as the disk has it: what was not fsynced is gone, in the worst case."""
-    journal = trail.sink._journal
+    journal = trail.sink._journalling.journal
     synced = 0 if journal._sync is None else journal._sync._synced
     left = tmp_path / "after-power-loss"
     shutil.copytree(directory, left)

@@ -118,7 +118,7 @@ def test_a_shipper_tells_its_progress_and_recovers_the_dead(application, store, 
     open_call = application.call(action="open")
     open_call.__enter__()
     told = []
-    application.sink._journal.close()  # as the end of the process does
+    application.sink._journalling.journal.close()  # as the end of the process does
     ship(store, directory, on_progress=lambda health: told.append(health.written))
     assert told[-1] == 4
     assert {e.status for e in asyncio.run(store.entries(action="open", kind="llm"))} == {"interrupted"}

@@ -104,7 +104,7 @@ def test_a_directory_that_cannot_be_made_is_told_when_the_trail_is_entered(make_
 def test_with_continue_calls_go_on_without_a_directory_and_it_is_used_once_it_is_there(
     make_trail, store, directory, crashed, monkeypatch
 ):
-    monkeypatch.setattr("auditmw.intake.REOPEN_SECONDS", 0.01)
+    monkeypatch.setattr("auditmw.journalling.REOPEN_SECONDS", 0.01)
     in_the_way(directory)
     trail = make_trail()
     record(trail, "without")
