@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import math
 import sqlite3
@@ -24,6 +25,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TextIO
 
 import asyncpg
 import psutil
@@ -122,23 +124,32 @@ async def moved(url: str) -> AsyncIterator[Callable[[datetime], Awaitable[None]]
 
 
 def write(url: str, path: str) -> None:
-    """Store batches until told to stop; a line for each: when it began, and the seconds it took."""
-    store, stop, today = (
-        store_for(url),
-        Path(f"{path}.stop"),
-        months_needed(datetime.now(UTC))[-1].start + timedelta(days=19),
-    )
-    with asyncio.Runner() as runner, Path(path).open("w", buffering=1) as file:
-        runner.run(store.open())
-        seq = 1
-        while not stop.exists():
-            batch = Batch("new", seq, [make(10_000_000 + seq + n, today) for n in range(WRITTEN)])
-            started = time.monotonic()
-            runner.run(store.append(batch))
-            file.write(f"{started} {time.monotonic() - started}\n")
-            seq += WRITTEN
-            time.sleep(PAUSE)
-        runner.run(store.close())
+    """Store batches until told to stop; a line for each: when it began, and the seconds it took.
+
+    The trail's time is moved on by a second after every fifty, as it would go on by itself.
+    """
+    store, stop = store_for(url), Path(f"{path}.stop")
+    now = months_needed(datetime.now(UTC))[-1].start + timedelta(days=20)
+
+    async def run(file: TextIO) -> None:
+        nonlocal now
+        await store.open()
+        async with moved(url) as move:
+            for seq in itertools.count(1, WRITTEN):
+                if stop.exists():  # noqa: ASYNC240  (nothing else runs on this loop)
+                    break
+                batch = Batch("new", seq, [make(10_000_000 + seq + n, now) for n in range(WRITTEN)])
+                started = time.monotonic()
+                await store.append(batch)
+                file.write(f"{started} {time.monotonic() - started}\n")
+                if seq // WRITTEN % 50 == 0:
+                    now += timedelta(seconds=1)
+                    await move(now)
+                await asyncio.sleep(PAUSE)
+        await store.close()
+
+    with Path(path).open("w", buffering=1) as file:
+        asyncio.run(run(file))
 
 
 class Writer:
