@@ -1,5 +1,6 @@
 """What the pages say."""
 
+import html
 import re
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from auditmw import AuditTrail, dashboard
+from auditmw.dashboard import asking, listing
 from auditmw.dashboard.pages import name_of
 from auditmw.errors import ConfigurationError
 from auditmw.privacy.changes import set_policy
@@ -98,6 +100,37 @@ async def test_pages_of_entries_hold_every_entry_once_in_either_direction(browse
     assert len({name for page in seen for name in page}) == sum(map(len, seen))
     back = (await browse(newer[1].replace("&amp;", "&"))).text
     assert re.findall(r'/entries/(\S+?)" title', back) == seen[-2]
+
+
+async def test_a_search_looks_at_so_many_entries_at_a_time_and_offers_the_older_ones(browse, monkeypatch):
+    monkeypatch.setattr(asking, "LOOKED_AT", 100)
+    looks, path = 0, "/search?q=s-grace-30"
+    while (response := await browse(path)).status_code == 404:
+        looks += 1
+        path = html.unescape(re.search(r'rel="next" href="([^"]+)"', response.text)[1])
+    assert response.headers["location"] == "/entries?session_id=s-grace-30"
+    assert looks > 5
+    path = "/search?q=nobody"
+    while (older := re.search(r'rel="next" href="([^"]+)"', (await browse(path)).text)) is not None:
+        path = html.unescape(older[1])
+    assert "nothing in the trail is called nobody" in (await browse(path)).text
+
+
+@pytest.mark.parametrize(("name", "value"), [("user_id", "grace"), ("session_id", "s-grace-30"), ("status", "error")])
+@pytest.mark.parametrize(("way", "start"), [("next", ""), ("prev", "&after=0")])
+async def test_pages_hold_every_rare_entry_once_though_each_looks_at_few(
+    name, value, way, start, browse, trail, monkeypatch
+):
+    monkeypatch.setattr(listing, "LOOKED_AT", 60)
+    seen, path = [], f"/entries?{name}={value}{start}"
+    while path:
+        text = (await browse(path)).text
+        found = re.findall(r'/entries/(\S+?)" title', text)
+        seen = seen + found if way == "next" else found + seen
+        other = re.search(rf'rel="{way}" href="([^"]+)"', text)
+        path = other and html.unescape(other[1])
+    expected = [entry.request_id for entry in trail.sync.query(**{name: value}, newest_first=True)]
+    assert seen == expected
 
 
 async def test_days_are_whole_and_the_last_is_included(browse):

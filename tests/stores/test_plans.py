@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
+from auditmw.stores.filters import BY_CALL
 from auditmw.stores.postgres import _SELECT
 from auditmw.stores.postgres_rows import LEAF_HASHES
 
@@ -31,6 +32,7 @@ async def explain(postgres_url, month):
         ("SELECT * FROM llm_audit_log WHERE request_id = 'r5'", "call_id_attempt_idx"),
         ("SELECT count(*) FROM llm_audit_log WHERE timestamp >= now() - interval '30 days'", "call_id_attempt_idx"),
         (f"{_SELECT} WHERE e.request_id = 'r5'", "audit_batches_stored_at"),
+        (f"{_SELECT} WHERE " + BY_CALL.format("'r5'"), "call_id_attempt_idx"),
         (LEAF_HASHES.replace("$1", "5").replace("$2", "9"), "audit_batches_pkey"),
     ],
 )

@@ -18,6 +18,8 @@ from auditmw.log.merkle import Frontier, split_hashes
 from auditmw.log.tiles import Tile
 from auditmw.stores import sqlite, sqlite_connection, sqlite_heads
 from auditmw.stores.columns import COLUMNS, REQUIRED
+from auditmw.stores.filters import conditions
+from auditmw.stores.protocol import Filter
 from auditmw.stores.sqlite import SqliteStore
 
 
@@ -260,3 +262,12 @@ async def test_to_open_a_trail_again_releases_no_lock_of_those_who_have_it_open(
     await again.close()
     assert has_log_after_another_process_read(path)
     await store.append(make_batch("w2"))
+
+
+async def test_the_attempts_of_a_call_are_found_by_both_indexes(store, path):
+    clauses, values = sqlite._where(conditions(Filter(call_id="c1")))
+    with closing(sqlite3.connect(path)) as db:
+        sql = f"EXPLAIN QUERY PLAN {sqlite._SELECT} WHERE e.leaf_index BETWEEN 0 AND 9{clauses} ORDER BY e.leaf_index"
+        plan = "\n".join(row[3] for row in db.execute(sql, values))
+    assert "audit_entries_later_attempt" in plan
+    assert "audit_entries_request_id" in plan

@@ -19,6 +19,8 @@ from auditmw.rollups.days import DayCell
 from auditmw.rollups.hours import HourCell
 from auditmw.trail import AuditTrail
 
+LOOKED_AT: Final = 100_000
+"""Of so many leaves at a time every entry is read, where no index knows what is looked for."""
 MOST: Final = 200
 """So many attempts or children of an entry are shown."""
 UNUSUAL: Final = 5
@@ -93,17 +95,33 @@ def children_of(trail: AuditTrail, entry: AuditEntry) -> list[AuditEntry]:
     return list(trail.pages(parent_id=entry.request_id, since=entry.timestamp, until=until, limit=MOST).blocking())
 
 
-def find(trail: AuditTrail, text: str) -> dict[str, str] | None:
+class Found(NamedTuple):
     """What a text that somebody looks for is: the field and the value by which entries have it; None of nothing.
 
-    `request_id` means the entry itself.
+    `request_id` means the entry itself. Where not all entries were looked at, `older` is the first leaf that was.
     """
+
+    filters: dict[str, str] | None
+    older: int | None = None
+
+
+def find(trail: AuditTrail, text: str, before: int | None = None) -> Found:
+    """What is called so: of all entries and calls, and of what else the newest `LOOKED_AT` leaves before one say."""
     if entry_of(trail, text) is not None:
-        return {"request_id": text}
-    for name in ("call_id", "user_id", "session_id", "subject", "action", "model", "tenant"):
-        if _first(trail, **{name: text}) is not None:
-            return {name: text}
-    return None
+        return Found({"request_id": text})
+    if _first(trail, call_id=text) is not None:
+        return Found({"call_id": text})
+    end = newest(trail) + 1 if before is None else before
+    for name in ("user_id", "session_id", "subject", "action", "model", "tenant"):
+        if _first(trail, **{name: text}, after=end - LOOKED_AT - 1, before=end, newest_first=True) is not None:
+            return Found({name: text})
+    return Found(None, end - LOOKED_AT if end > LOOKED_AT else None)
+
+
+def newest(trail: AuditTrail) -> int:
+    """The leaf index of the newest call; -1 where there is none."""
+    entry = _first(trail, newest_first=True)
+    return -1 if entry is None or entry.leaf_index is None else entry.leaf_index
 
 
 def _first(trail: AuditTrail, **wanted: Any) -> AuditEntry | None:

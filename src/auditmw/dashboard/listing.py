@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
+from auditmw.dashboard.asking import LOOKED_AT, newest
 from auditmw.dashboard.selection import day, number
 from auditmw.entry import AuditEntry
 from auditmw.trail import AuditTrail
@@ -23,6 +24,8 @@ class Listing(NamedTuple):
     filters: dict[str, str]
     older: str | None
     newer: str | None
+    looked_at: int | None
+    """Of so many leaves at most these are the entries that fit; None: of all that there are."""
 
 
 def list_entries(trail: AuditTrail, query: Mapping[str, str]) -> Listing:
@@ -36,23 +39,44 @@ def list_entries(trail: AuditTrail, query: Mapping[str, str]) -> Listing:
     until = day(filters.get("until"))
     wanted["since"] = day(filters.get("since"))
     wanted["until"] = None if until is None else until + timedelta(days=1)
-    upwards = bool(query.get("after"))
-    for bound in ("after", "before"):
-        if query.get(bound):
-            wanted[bound] = number(query[bound], bound)
+    bounds = {name: number(query[name], name) for name in ("after", "before") if query.get(name)}
+    stretch = _stretch(trail, wanted, bounds)
+    upwards = "after" in bounds
+    wanted |= {"after": stretch.first - 1, "before": stretch.end}
     found = list(trail.pages(**wanted, newest_first=not upwards, limit=PAGE + 1).blocking())
     more, found = len(found) > PAGE, found[:PAGE]
     if upwards:
         found.reverse()
-    older = more or upwards
-    newer = more if upwards else bool(query.get("before"))
-    return Listing(
-        found,
-        filters,
-        _link(filters, before=found[-1]) if found and older else None,
-        _link(filters, after=found[0]) if found and newer else None,
-    )
+        older: int | None = found[-1].leaf_index if found else stretch.first
+        newer = found[0].leaf_index if more else stretch.newer
+    else:
+        older = found[-1].leaf_index if more else stretch.older
+        newer = None if "before" not in bounds else found[0].leaf_index if found else bounds["before"] - 1
+    looked_at = LOOKED_AT if stretch.older or stretch.newer else None
+    return Listing(found, filters, _link(filters, before=older), _link(filters, after=newer), looked_at)
 
 
-def _link(filters: Mapping[str, str], **bound: AuditEntry) -> str:
-    return urlencode({**filters, **{name: entry.leaf_index for name, entry in bound.items()}})
+class _Stretch(NamedTuple):
+    """The leaves from `first` on and before `end` (None: all later ones), and where those beside them go on."""
+
+    first: int = 0
+    end: int | None = None
+    older: int | None = None
+    newer: int | None = None
+
+
+def _stretch(trail: AuditTrail, wanted: Mapping[str, Any], bounds: Mapping[str, int]) -> _Stretch:
+    """The leaves that a page is filled from: so many at most, unless a time or an index bounds what is looked at."""
+    after, before = bounds.get("after"), bounds.get("before")
+    is_bounded = "call_id" in wanted or wanted["since"] or wanted["until"]
+    if is_bounded or not wanted.keys() & set(TEXTS):
+        return _Stretch(0 if after is None else after + 1, before)
+    if after is not None:
+        last = after + LOOKED_AT
+        return _Stretch(after + 1, last + 1, newer=last if last < newest(trail) else None)
+    first = max(0, (newest(trail) + 1 if before is None else before) - LOOKED_AT)
+    return _Stretch(first, before, older=first or None)
+
+
+def _link(filters: Mapping[str, str], **bound: int | None) -> str | None:
+    return None if None in bound.values() else urlencode({**filters, **bound})

@@ -18,7 +18,7 @@ from auditmw.dashboard.listing import list_entries
 from auditmw.dashboard.pages import Pages
 from auditmw.dashboard.proof import proof_of
 from auditmw.dashboard.retention import retention_of
-from auditmw.dashboard.selection import DAYS, Selection, read_selection, splits_of
+from auditmw.dashboard.selection import DAYS, Selection, number, read_selection, splits_of
 from auditmw.entry import KINDS, STATUSES, to_datetime
 from auditmw.errors import AuditError, ConfigurationError
 from auditmw.log.keys import Verifier
@@ -69,13 +69,19 @@ class Views:
     def search(self, request: Request) -> Response:
         """Whatever a text is the name of: the entry, or all entries that have it."""
         text = request.query_params.get("q", "").strip()
-        found = asking.find(self._trail, text) if text else {}
+        before = request.query_params.get("before")
         base = request.scope.get("root_path", "")
-        if found is None:
-            raise HTTPException(404, f"nothing in the trail is called {text}")
-        if "request_id" in found:
-            return RedirectResponse(f"{base}/entries/{found['request_id']}", 303)
-        return RedirectResponse(f"{base}/entries?{urlencode(found)}", 303)
+        if not text:
+            return RedirectResponse(f"{base}/entries?", 303)
+        found = asking.find(self._trail, text, None if before is None else number(before, "before"))
+        if found.filters is None:
+            if found.older is None:
+                raise HTTPException(404, f"nothing in the trail is called {text}")
+            older = urlencode({"q": text, "before": found.older})
+            return self._show(request, "not_yet.html", status=404, text=text, looked_at=asking.LOOKED_AT, older=older)
+        if "request_id" in found.filters:
+            return RedirectResponse(f"{base}/entries/{found.filters['request_id']}", 303)
+        return RedirectResponse(f"{base}/entries?{urlencode(found.filters)}", 303)
 
     def entry(self, request: Request) -> Response:
         """All that one entry says, what it belongs to, and whether it can be proven."""

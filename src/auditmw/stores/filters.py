@@ -29,6 +29,12 @@ _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 }
 
 
+BY_CALL: Final = (
+    "(e.call_id = {0} AND (e.attempt > 0 OR e.call_id <> e.request_id) OR e.request_id = {0} AND e.call_id = {0})"
+)
+"""That an entry is of a call, in the words of both indexes that find its attempts."""
+
+
 class Condition(NamedTuple):
     """One stored field compared with a value."""
 

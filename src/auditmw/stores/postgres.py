@@ -16,7 +16,7 @@ from auditmw.entry import AuditEntry, to_datetime
 from auditmw.errors import AuditError, KeyMismatch, StoreError
 from auditmw.stores.ahead import LeavesAhead
 from auditmw.stores.columns import COLUMNS, to_entry
-from auditmw.stores.filters import conditions, restriction
+from auditmw.stores.filters import BY_CALL, conditions, restriction
 from auditmw.stores.growth import FIRST_SEQ
 from auditmw.stores.postgres_append import Appending, TooEarly
 from auditmw.stores.postgres_connection import WRITE_SECONDS, PostgresUrl, explained, hang_up
@@ -174,7 +174,10 @@ class PostgresStore:
 
 def _where(wanted: Filter) -> tuple[str, list[Any]]:
     fields = conditions(wanted)
-    clauses = [f"e.{NAMES[c.field]} {c.operator} ${number}" for number, c in enumerate(fields, start=1)]
+    clauses = [
+        BY_CALL.format(f"${number}") if c.field == "call_id" else f"e.{NAMES[c.field]} {c.operator} ${number}"
+        for number, c in enumerate(fields, start=1)
+    ]
     clauses.append(restriction(wanted))
     values = [to_datetime(c.value) if COLUMNS[c.field] == "time" else c.value for c in fields]
     for clause, leaf_index in ((AFTER, wanted.after), (BEFORE, wanted.before)):

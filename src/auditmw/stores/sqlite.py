@@ -19,7 +19,7 @@ from auditmw.errors import ConfigurationError, KeyMismatch, SchemaMismatch, Stor
 from auditmw.stores import path_of
 from auditmw.stores.ahead import LeavesAhead
 from auditmw.stores.columns import COLUMNS, places_of, to_entry
-from auditmw.stores.filters import Condition, conditions, restriction
+from auditmw.stores.filters import BY_CALL, Condition, conditions, restriction
 from auditmw.stores.growth import FIRST_SEQ
 from auditmw.stores.migrate import pending
 from auditmw.stores.protocol import Batch, Filter
@@ -225,8 +225,13 @@ class SqliteStore:
 
 def _where(wanted: list[Condition]) -> tuple[str, list[Any]]:
     """Conditions as SQL. The plus keeps SQLite in leaf order: it would sort each page by the index on time."""
-    clauses = "".join(f" AND {'+' * (c.field == 'timestamp_us')}e.{c.field} {c.operator} ?" for c in wanted)
-    return clauses, [c.value for c in wanted]
+    clauses = [f"{'+' * (c.field == 'timestamp_us')}e.{c.field} {c.operator} ?" for c in wanted]
+    values = [c.value for c in wanted]
+    for place, condition in enumerate(wanted):
+        if condition.field == "call_id":
+            clauses[place] = BY_CALL.format("?")
+            values[place:place] = [condition.value] * (clauses[place].count("?") - 1)
+    return "".join(f" AND {clause}" for clause in clauses), values
 
 
 def _read(row: list[Any]) -> list[Any]:
