@@ -5,7 +5,7 @@ What the rollups do not hold yet, and the parts of a window that are no whole da
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from auditmw.reports.report import CELLS, CellKind, FromCells, Question, Report,
 from auditmw.rollups.calls import Attempt, calls_of, ending
 from auditmw.rollups.cells import Cells
 from auditmw.rollups.grouping import DAY_US, HOUR_US, GroupRow, added, day_of, grouped, hour_of, week_of
-from auditmw.spending import Owner
+from auditmw.spending import Owner, Spent
 from auditmw.stores.protocol import Filter, Store
 from auditmw.stores.rollup_view import RollupView
 
@@ -46,11 +46,22 @@ async def ask(store: Store, report: Report, question: Question, *, now_us: int, 
     return report.answer(entries, question)
 
 
-async def spent(store: Store, by: Owner, since: datetime, *, now_us: int) -> dict[str | None, int]:
-    """Nanodollars by user, tenant or model since then; names that spent nothing may be left out."""
+async def spent(store: Store, by: Owner, since: datetime, own: Callable[[], Sequence[str]], *, now_us: int) -> Spent:
+    """What was spent since then by user, tenant or model, and which of these entries are among what was counted.
+
+    `own` is asked after the moment that the answer is of, so that it knows of every entry of its process in there.
+    """
     question = Question(since=since, until=to_datetime(now_us), by=(by,))
-    answer = await ask(store, _SPENT, question, now_us=now_us)
-    return {getattr(row, by): row.priced_nano for row in answer.rows}
+    if store.rollups is not None and _SPENT.cells is not None:
+        async with store.rollups.view() as view:
+            rows = await _cells(view, _SPENT, _SPENT.cells, question, now_us, None)
+            counted = await view.known(own())
+        if rows is not None:
+            return Spent({getattr(row, by): row.priced_nano for row in rows}, counted)
+    entries = [entry async for entry in _entries(store, _SPENT, question, None)]
+    answer = _SPENT.answer(entries, question)
+    seen = {entry.request_id for entry in entries}
+    return Spent({getattr(row, by): row.priced_nano for row in answer.rows}, seen.intersection(own()))
 
 
 _SPENT: Final = cell_report(

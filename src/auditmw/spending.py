@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from auditmw.clock import Clock
 from auditmw.diagnostics import report as log
@@ -13,6 +14,13 @@ from auditmw.entry import to_datetime
 
 Period = Literal["day", "month"]
 Owner = Literal["user", "tenant", "model"]
+
+
+class Spent(NamedTuple):
+    """What the store says: nanodollars by name (who spent nothing may be left out), and which entries are in that."""
+
+    nano: dict[str | None, int]
+    counted: set[str]
 
 
 class Trail(Protocol):
@@ -25,8 +33,8 @@ class Trail(Protocol):
     def flushed(self) -> Future[None]:
         """Done when everything handed over is stored."""
 
-    def spent(self, by: Owner, since: datetime) -> Future[dict[str | None, int]]:
-        """Nanodollars by user, tenant or model since then, of all that is stored."""
+    def spent(self, by: Owner, since: datetime, own: Callable[[], Sequence[str]]) -> Future[Spent]:
+        """What was spent by user, tenant or model since then, and which of one's own entries are counted in it."""
 
 
 def period_start(now: datetime, period: Period) -> datetime:
@@ -39,8 +47,8 @@ class Spending:
     """Of one scope and period; used from any thread.
 
     What the store says is asked for anew when it is older than `refresh` seconds, in the background: a call waits only
-    where nothing is known yet of the period. What this process has spent since is counted on top; what it spends while
-    the store is asked may count twice until the next look, and never not at all.
+    where nothing is known yet of the period. What this process has spent and the store has not counted comes on top,
+    entry by entry, so that nothing counts twice or not at all, whatever is stored while the store is asked.
     """
 
     def __init__(self, trail: Trail, scope: Owner, period: Period, refresh: float) -> None:
@@ -51,7 +59,7 @@ class Spending:
         self._lock = threading.Lock()
         self._start: datetime | None = None
         self._stored: dict[str | None, int] = {}
-        self._since: list[tuple[str, int]] = []
+        self._own: dict[str, tuple[str, int]] = {}
         self._asked_ns: int | None = None
         self._asking: Future[None] | None = None
 
@@ -65,7 +73,7 @@ class Spending:
         now_ns, start = self._trail.clock.monotonic_ns(), self._period_start()
         with self._lock:
             if self._start != start:  # a new period: nothing of the last one counts
-                self._start, self._stored, self._since, self._asked_ns = start, {}, [], None
+                self._start, self._stored, self._own, self._asked_ns = start, {}, {}, None
             first = self._asked_ns is None
             if first or now_ns - (self._asked_ns or 0) >= self._refresh_ns:
                 self._asked_ns = now_ns
@@ -76,35 +84,38 @@ class Spending:
     def nano(self, name: str) -> int:
         """Nanodollars that were spent under a name in this period, as far as is known."""
         with self._lock:
-            return self._stored.get(name, 0) + sum(amount for other, amount in self._since if other == name)
+            return self._stored.get(name, 0) + sum(amount for other, amount in self._own.values() if other == name)
 
-    def add(self, name: str, nano: int) -> None:
-        """Count what this process has spent."""
+    def add(self, name: str, nano: int, request_id: str) -> None:
+        """Count what this process has spent, before the entry is sealed."""
         with self._lock:
-            self._since.append((name, nano))
+            self._own[request_id] = (name, nano)
 
     def _period_start(self) -> datetime:
         return period_start(to_datetime(self._trail.clock.now_us()), self._period)
 
     def _ask(self, start: datetime) -> Future[None]:
-        """First all that was handed over is stored, so that nothing is counted twice or not at all."""
+        """First all that was handed over is stored, so that what a process left behind that died counts too."""
         done: Future[None] = Future()
-        covered = len(self._since)
+
+        def own() -> list[str]:
+            with self._lock:
+                return list(self._own)
 
         def flushed(flush: Future[None]) -> None:
             if (error := flush.exception()) is not None:
                 failed(error)
                 return
-            self._trail.spent(self._scope, start).add_done_callback(answered)
+            self._trail.spent(self._scope, start, own).add_done_callback(answered)
 
-        def answered(answer: Future[dict[str | None, int]]) -> None:
+        def answered(answer: Future[Spent]) -> None:
             if (error := answer.exception()) is not None:
                 failed(error)
                 return
             with self._lock:
                 if self._start == start:
-                    self._stored = answer.result()
-                    del self._since[:covered]
+                    self._stored, counted = answer.result()
+                    self._own = {entry: spent for entry, spent in self._own.items() if entry not in counted}
             done.set_result(None)
 
         def failed(error: BaseException) -> None:

@@ -51,7 +51,7 @@ from auditmw.reports import REPORTS, question_for
 from auditmw.reports.columns import Answer
 from auditmw.reports.report import Question, Report
 from auditmw.signing import Rhythm, Signing, make_signing
-from auditmw.spending import Owner
+from auditmw.spending import Owner, Spent
 from auditmw.stores import store_for
 from auditmw.stores.privacy import has_privacy
 from auditmw.stores.protocol import Store
@@ -416,12 +416,12 @@ class AuditTrail:
 
         return self._writer.submit(answer())
 
-    def spent(self, by: Owner, since: datetime) -> Future[dict[str | None, int]]:
-        """A future of the nanodollars by user, tenant or model since then, of all that is stored (for budgets)."""
+    def spent(self, by: Owner, since: datetime, own: Callable[[], Sequence[str]] = tuple) -> Future[Spent]:
+        """A future of what is stored of the costs since then (for budgets); see `auditmw.asking.spent`."""
 
-        async def answer() -> dict[str | None, int]:
+        async def answer() -> Spent:
             await self._writer.open_for_reading()
-            return await spent(self._store, by, since, now_us=self.clock.now_us())
+            return await spent(self._store, by, since, own, now_us=self.clock.now_us())
 
         return self._writer.submit(answer())
 

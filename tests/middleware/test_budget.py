@@ -1,5 +1,7 @@
+from concurrent.futures import Future
 from datetime import timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
@@ -7,6 +9,7 @@ from auditmw import AuditTrail, CallBlocked
 from auditmw.entry import Cost
 from auditmw.errors import ConfigurationError
 from auditmw.middleware import Budget, CostCalculator, Writer
+from auditmw.spending import Spending, Spent
 from auditmw.testing import FakeClock
 
 DOLLAR = 1_000_000_000
@@ -40,6 +43,10 @@ def make_trail(tmp_path, clock):
     yield make
     for trail in trails:
         trail.close()
+
+
+def spending_of(trail):
+    return trail._recorder.pipeline.layers[1].plain.__self__._spending
 
 
 def spend(trail, dollars, **fields):
@@ -85,9 +92,9 @@ def test_what_another_process_spends_later_is_seen_after_the_refresh(make_trail,
     first.sync.flush()
     spend(second, 1)
     clock.advance(6)
-    spend(second, 1)  # this one begins to ask, and may count twice until the next look
-    second._recorder.pipeline.layers[1].plain.__self__._spending._asking.result(5)
-    with pytest.raises(CallBlocked, match=r"\$(9|10).00"):
+    spend(second, 1)  # this one begins to ask
+    spending_of(second)._asking.result(5)
+    with pytest.raises(CallBlocked, match=r"\$9.00"):
         spend(second, 1)
 
 
@@ -96,10 +103,22 @@ def test_nothing_is_counted_twice_when_the_store_is_asked_again(make_trail, cloc
     for _ in range(4):
         spend(trail, 1)
         clock.advance(6)
-    spending = trail._recorder.pipeline.layers[1].plain.__self__._spending
+    spending_of(trail).known()
+    spending_of(trail)._asking.result(5)
+    assert spending_of(trail).nano("alice") == 4 * DOLLAR
+
+
+def test_what_is_spent_while_the_store_is_asked_counts_once_whether_it_was_stored_by_then_or_not(clock):
+    answer, flushed = Future(), Future()
+    flushed.set_result(None)
+    asked = SimpleNamespace(clock=clock, flushed=lambda: flushed, spent=lambda *_: answer)
+    spending = Spending(asked, "user", "day", 5.0)
+    spending.add("alice", 1, "before")
     spending.known()
-    spending._asking.result(5)
-    assert spending.nano("alice") == 4 * DOLLAR
+    spending.add("alice", 2, "while and stored")
+    spending.add("alice", 4, "while and not stored")
+    answer.set_result(Spent({"alice": 10 + 1 + 2}, {"before", "while and stored"}))
+    assert spending.nano("alice") == 10 + 1 + 2 + 4
 
 
 def test_a_new_day_begins_at_nothing(make_trail, clock):

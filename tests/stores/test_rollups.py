@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from auditmw import AuditEntry
-from auditmw.asking import ask
+from auditmw.asking import ask, spent
 from auditmw.entry import to_datetime, to_us
 from auditmw.reports import REPORTS
 from auditmw.reports.report import Question
@@ -282,6 +282,23 @@ def test_after_a_recount_cells_equal_the_entries_that_are_left(filled, first, se
     filled.run(prune())
     filled.entries = [entry for entry in filled.entries if entry.request_id not in gone]
     assert filled.cells() == filled.expected()
+
+
+@pytest.mark.parametrize("most_unrolled", [0, 1000])
+def test_what_was_spent_tells_which_entries_are_in_it(filled, make_entry, monkeypatch, most_unrolled):
+    monkeypatch.setattr("auditmw.asking.MOST_UNROLLED", most_unrolled)
+    known = []
+
+    def spend(number):
+        filled.append([make_entry(number, user_id="alice", cost_nano=10**number, timestamp_us=MIDNIGHT_US)])
+        known.append(filled.entries[-1].request_id)
+
+    spend(1)
+    filled.run(roll(filled.store.rollups))
+    spend(2)
+    now_us = MIDNIGHT_US + 3_600_000_000
+    answer = spent(filled.store, "user", to_datetime(MIDNIGHT_US), lambda: [*known, "not yet"], now_us=now_us)
+    assert filled.run(answer) == ({"alice": 110}, set(known))
 
 
 def test_a_rebuild_ends_where_it_was(filled, make_entry):

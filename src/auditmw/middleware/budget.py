@@ -118,7 +118,7 @@ class Budget:
     def _count(self, name: str | None, call: Call) -> None:
         if name is None or self._spending is None or call.cost is None or not call.cost.nano:
             return
-        self._spending.add(name, call.cost.nano)
+        self._spending.add(name, call.cost.nano, call.request_id)
         spent = self._spending.nano(name)
         told = (name, self._spending.period_name)
         if self._soft is not None and spent >= self._soft and told not in self._told:

@@ -50,6 +50,7 @@ _SUM_OF: Final = {
 }
 _SUMS: Final = ", ".join(f"CAST({_SUM_OF[name]} AS bigint)" for name in SIMPLE_SUMS)
 _SIZE: Final = f"CASE WHEN {_NO_TOKENS} THEN NULL WHEN {_ALL_TOKENS} < 0 THEN 0 ELSE {_ALL_TOKENS} END"
+_EVERY_LEAF: Final = 2**62
 _DAY_OF_HOUR: Final = "substr(hour, 1, 10)"
 FOLLOWING: Final = "(e.attempt > 0 OR e.call_id <> e.request_id)"
 """The condition of the index on later attempts."""
@@ -121,7 +122,7 @@ class RollupView:
         since_us: int,
         until_us: int,
         *,
-        below: int = 2**62,
+        below: int = _EVERY_LEAF,
         user_id: str | None = None,
         tenant: str | None = None,
         named: bool = False,
@@ -156,6 +157,15 @@ class RollupView:
         )
         rows = await self._fetch(sql, below, canonical_json(call_ids).decode())
         return of_calls([Attempt(*row) for row in rows], call_ids)
+
+    async def known(self, request_ids: Sequence[str]) -> set[str]:
+        """Those of these entries that are stored."""
+        sql = (
+            f"SELECT e.request_id FROM {self._dialect.entries} "
+            f"WHERE {self._dialect.leaf_index} < ?1 AND e.request_id {self._dialect.one_of}"
+        )
+        rows = await self._fetch(sql, _EVERY_LEAF, canonical_json(list(request_ids)).decode()) if request_ids else ()
+        return {request_id for (request_id,) in rows}
 
     async def days(
         self, by: Sequence[str], sums: Sequence[str], since: str, until: str, tenant: str | None
