@@ -37,6 +37,7 @@ from auditmw.keys import HashKey, find_key
 from auditmw.locations import journal_directory, key_directory
 from auditmw.log.keys import Signer
 from auditmw.middleware import default_pipeline
+from auditmw.opening import Beside
 from auditmw.options import a_path, at_least, one_of
 from auditmw.pipeline import Form, Pipeline
 from auditmw.prices import PriceBook
@@ -56,7 +57,7 @@ from auditmw.stores import store_for
 from auditmw.stores.privacy import has_privacy
 from auditmw.stores.protocol import Store
 from auditmw.sync import SyncTrail
-from auditmw.writer import Beside, Writer
+from auditmw.writer import Writer
 
 C = TypeVar("C")
 F = TypeVar("F", bound=Callable[..., Any])

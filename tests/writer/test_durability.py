@@ -123,7 +123,7 @@ async def test_with_store_a_task_waits_without_blocking_its_loop(make_trail, sto
 
 
 def test_with_store_a_call_does_not_wait_for_a_batch_to_gather(make_trail, monkeypatch):
-    monkeypatch.setattr("auditmw.writer.GATHER_SECONDS", 2.0)
+    monkeypatch.setattr("auditmw.writing.GATHER_SECONDS", 2.0)
     trail = make_trail(durability="store")
     record(trail)
     started = time.monotonic()
