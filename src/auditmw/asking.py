@@ -5,13 +5,15 @@ What the rollups do not hold yet, and the parts of a window that are no whole da
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from msgspec import structs
 
 from auditmw.entry import FIELD_CLASSES, AuditEntry, to_datetime, to_us
+from auditmw.errors import ConfigurationError
+from auditmw.futures import in_a_thread
 from auditmw.reports.columns import Answer
 from auditmw.reports.report import CELLS, CellKind, FromCells, Question, Report, cell_report
 from auditmw.rollups.calls import Attempt, calls_of, ending
@@ -23,6 +25,8 @@ from auditmw.stores.rollup_view import RollupView
 
 MOST_UNROLLED: Final = 50_000
 """Of more entries that are not in the rollups, all entries of the window are read, one by one."""
+MOST_READ: Final = 2_000_000
+"""An answer from so many entries takes about a minute; nobody is left waiting for more."""
 _ERASED: Final = dict.fromkeys(name for fields in FIELD_CLASSES.values() for name in fields)
 _JUST_NOW_US: Final = 60_000_000
 _UNIT_US: Final[dict[CellKind, int]] = {"days": DAY_US, "endings": HOUR_US, "hours": HOUR_US, "weeks": 7 * DAY_US}
@@ -32,7 +36,7 @@ async def ask(store: Store, report: Report, question: Question, *, now_us: int, 
     """A report's answer from what is stored.
 
     Raises:
-        ConfigurationError: the report cannot answer this question.
+        ConfigurationError: the report cannot answer this question, or not from so many entries.
         StoreError: the store cannot be read.
     """
     report.check(question)
@@ -42,8 +46,19 @@ async def ask(store: Store, report: Report, question: Question, *, now_us: int, 
             rows = await _cells(view, report, cells, question, now_us, tenant)
         if rows is not None:
             return cells.answer(rows, question)
-    entries = [entry async for entry in _entries(store, report, question, tenant)]
-    return report.answer(entries, question)
+    return await in_a_thread(
+        _entries(store, report, question, tenant), lambda entries: report.answer(_bounded(entries), question)
+    )
+
+
+def _bounded(entries: Iterable[AuditEntry]) -> Iterator[AuditEntry]:
+    for number, entry in enumerate(entries):
+        if number == MOST_READ:
+            raise ConfigurationError(
+                f"this question is answered from entries, and more than {MOST_READ:,} lie in that time: ask about less "
+                "time, or group by what rollups are kept by (user, model, tenant, day), or export and ask the files"
+            )
+        yield entry
 
 
 async def spent(store: Store, by: Owner, since: datetime, own: Callable[[], Sequence[str]], *, now_us: int) -> Spent:
@@ -73,7 +88,9 @@ _SPENT: Final = cell_report(
 )
 
 
-async def _entries(store: Store, report: Report, question: Question, tenant: str | None) -> AsyncIterator[AuditEntry]:
+async def _entries(
+    store: Store, report: Report, question: Question, tenant: str | None
+) -> AsyncGenerator[AuditEntry, None]:
     """The entries of the window; restricted ones as if they were erased, so that the sums are right and name nobody."""
     since, until = report.reach(question)
     for kind in report.kinds:

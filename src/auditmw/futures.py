@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio
 
 T = TypeVar("T")
+R = TypeVar("R")
+PAGE: Final = 500
 
 
 class Threads(ThreadPoolExecutor):
@@ -35,6 +37,36 @@ class Threads(ThreadPoolExecutor):
 
         threading.Thread(target=run, name="auditmw-work", daemon=True).start()
         return future
+
+
+async def in_a_thread(items: AsyncGenerator[T, None], work: Callable[[Iterable[T]], R]) -> R:
+    """What plain code makes of items that the running loop gives, some at a time: neither holds the other up."""
+    loop, given_up = asyncio.get_running_loop(), False
+
+    async def next_page() -> list[T]:
+        page: list[T] = []
+        if given_up:
+            await items.aclose()
+        async for item in items:
+            page.append(item)
+            if len(page) == PAGE:
+                break
+        return page
+
+    def pages() -> Iterator[T]:
+        while page := asyncio.run_coroutine_threadsafe(next_page(), loop).result():
+            yield from page
+
+    try:
+        result = await asyncio.to_thread(lambda: work(pages()))
+    except asyncio.CancelledError:  # the thread goes on until it asks for more
+        given_up = True
+        raise
+    except BaseException:
+        await items.aclose()
+        raise
+    await items.aclose()
+    return result
 
 
 async def wait_for(future: Future[Any]) -> None:

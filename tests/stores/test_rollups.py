@@ -18,6 +18,7 @@ from msgspec import structs
 from auditmw import AuditEntry
 from auditmw.asking import ask, spent
 from auditmw.entry import to_datetime, to_us
+from auditmw.errors import ConfigurationError
 from auditmw.reports import REPORTS
 from auditmw.reports.report import Question
 from auditmw.rolling import roll
@@ -282,6 +283,19 @@ def test_after_a_recount_cells_equal_the_entries_that_are_left(filled, first, se
     filled.run(prune())
     filled.entries = [entry for entry in filled.entries if entry.request_id not in gone]
     assert filled.cells() == filled.expected()
+
+
+def test_a_question_that_must_read_too_many_entries_is_refused_with_what_to_ask_instead(
+    filled, make_entry, monkeypatch
+):
+    filled.append([make_entry(number, timestamp_us=MIDNIGHT_US) for number in range(3)])
+    start = to_datetime(MIDNIGHT_US)
+    question = Question(since=start, until=start + timedelta(hours=1), by=["team"])
+    asked = ask(filled.store, REPORTS["cost"], question, now_us=MIDNIGHT_US)
+    assert [row.calls for row in filled.run(asked).rows] == [3]
+    monkeypatch.setattr("auditmw.asking.MOST_READ", 2)
+    with pytest.raises(ConfigurationError, match="ask about less time, or group by"):
+        filled.run(ask(filled.store, REPORTS["cost"], question, now_us=MIDNIGHT_US))
 
 
 @pytest.mark.parametrize("most_unrolled", [0, 1000])
