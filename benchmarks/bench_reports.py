@@ -1,10 +1,10 @@
-"""How long reports take as a trail grows, and what keeping their rollups costs the writer.
+"""How long reports and the dashboard's overview take as a trail grows.
 
     python benchmarks/bench_reports.py [--rows 100000 1000000] [--stores sqlite postgres] [--repeats 5]
 
 Rows are 60 days of calls of 500 users to 5 models, generated and put into the tables straight away; the rollups are
-made from them as the writer makes them. Times are medians of whole answers over 30 days. The last lines store entries
-of now through the writer's own store with rollups and without, in turn, in one run: what rollups cost is the ratio.
+made from them as the writer makes them. Times are medians of whole answers over 30 days, and of whole pages. What the
+rollups cost the writer is told by `bench_rollups.py`.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
-from auditmw import AuditEntry
+from starlette.testclient import TestClient
+
+from auditmw import AuditTrail, dashboard
 from auditmw.asking import ask
 from auditmw.clock import SystemClock
-from auditmw.entry import to_datetime, to_us
-from auditmw.health import Health
+from auditmw.entry import to_datetime
 from auditmw.reports import REPORTS, question_for
-from auditmw.rolling import Rolling, roll
+from auditmw.rolling import roll
 from auditmw.stores import store_for
-from auditmw.stores.protocol import Batch
 from auditmw.stores.sqlite import SqliteStore
 
 USERS, DAYS, BATCH = 500, 60, 1000
@@ -174,6 +174,22 @@ async def times(store, now_us: int, repeats: int) -> dict[str, float]:
     return found
 
 
+def pages(url: str, repeats: int) -> dict[str, float]:
+    """Milliseconds of the dashboard's overview of 30 days by user and by model, and of 24 hours."""
+    found = {}
+    with AuditTrail(url) as trail, TestClient(dashboard.app(trail, authorize=lambda _: "bench")) as client:
+        for name, path in (("overview", "/"), ("by model", "/?split=model"), ("24 hours", "/?days=1")):
+            taken, worked = [], []
+            for _ in range(repeats):
+                started, busy = time.perf_counter(), time.process_time()
+                assert client.get(path).status_code == 200
+                taken.append((time.perf_counter() - started) * 1000)
+                worked.append((time.process_time() - busy) * 1000)
+            found[name] = median(taken)
+            print(f"    {name}: {min(taken):.0f} ms at best, {median(worked):.0f} ms of CPU", flush=True)
+    return found
+
+
 async def grow(url: str, count: int, repeats: int) -> dict[str, float]:
     store = store_for(url)
     await store.open()
@@ -187,46 +203,12 @@ async def grow(url: str, count: int, repeats: int) -> dict[str, float]:
     rolled = time.perf_counter() - started
     found = await times(store, now_us, repeats)
     await store.close()
+    found |= await asyncio.to_thread(pages, url, repeats)
     shown = "  ".join(f"{name} {ms:6.1f} ms" for name, ms in found.items())
     print(
         f"  {count:>9,} rows: {shown}   (filled in {filled:.0f} s, rolled at {count / rolled:,.0f} rows/s)", flush=True
     )
     return found
-
-
-async def upkeep(make_url, count: int, rounds: int) -> None:
-    """Entries a second into the store, rollups kept beside it and not, in turn."""
-    now_us = to_us(datetime.now(UTC))
-    entries = [
-        AuditEntry(
-            **dict(zip(NAMES, row, strict=True))
-            | {"unit_prices": row[17] and json.loads(row[17]), "timestamp_us": now_us - (count - number) * 1000}
-        )
-        for number, row in enumerate(rows(count, now_us))
-    ]
-    rates: dict[bool, list[float]] = {True: [], False: []}
-    works: dict[bool, list[float]] = {True: [], False: []}
-    for number in range(2 * rounds):
-        keep = bool(number % 2)
-        async with make_url() as url:
-            store = store_for(url)
-            await store.open()
-            health = Health()
-            rolling = Rolling(store.rollups, health, SystemClock()) if keep else None
-            started, worked = time.perf_counter(), time.process_time()
-            for first in range(0, count, 200):
-                health.written += await store.append(Batch("w", first + 1, entries[first : first + 200]))
-                if rolling is not None:
-                    await rolling.step()
-            if rolling is not None:
-                await rolling.close()
-            rates[keep].append(count / (time.perf_counter() - started))
-            works[keep].append((time.process_time() - worked) / count * 1e6)
-            await store.close()
-    bare, kept = median(rates[False]), median(rates[True])
-    print(f"  the store alone {bare:,.0f}/s, with rollups {kept:,.0f}/s: they cost {1 - kept / bare:.1%}")
-    bare, kept = median(works[False]), median(works[True])
-    print(f"  CPU of this process an entry: {bare:.1f} us alone, {kept:.1f} us with rollups", flush=True)
 
 
 @asynccontextmanager
@@ -269,7 +251,6 @@ async def run(options: argparse.Namespace) -> None:
                 growth = {report: found[-1][report] / found[-2][report] for report in found[-1]}
                 shown = "  ".join(f"{report} {ratio:.2f}x" for report, ratio in growth.items())
                 print(f"  from {options.rows[-2]:,} to {options.rows[-1]:,} rows: {shown}")
-            await upkeep(makers[name], options.entries, options.rounds)
     finally:
         if server is not None:
             server.cleanup()
@@ -280,8 +261,6 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 500_000])
     parser.add_argument("--stores", nargs="+", default=["sqlite", "postgres"], choices=["sqlite", "postgres"])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--entries", type=int, default=40_000)
-    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, {platform.machine()}")
     asyncio.run(run(options))
