@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -13,12 +14,49 @@ from auditmw.errors import SchemaMismatch
 from auditmw.stores import store_for
 from auditmw.stores.migrate import migrations, pending, roles, statements
 
+LANDED = {
+    "sqlite/0001_trail.sql": "d2f8b5ffe3bbedbb",
+    "sqlite/0002_views.sql": "fbd12722dbc08f14",
+    "sqlite/0003_leases.sql": "c38e191b6c660ce2",
+    "sqlite/0004_rollups.sql": "b7077d1cd81e7391",
+    "sqlite/0005_content.sql": "2e6522752ed5dde9",
+    "postgres/0001_trail.sql": "ddc161d36ee770b8",
+    "postgres/0002_views.sql": "ea5732d284a6c24e",
+    "postgres/0003_leases.sql": "e144d108d319bc82",
+    "postgres/0004_rollups.sql": "e8b4b6d8c6c9acb2",
+    "postgres/0005_content.sql": "d3b882f8d3fb2896",
+}
+"""What trails out there were made with, by the beginning of its SHA-256."""
+
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgres"])
 def test_migrations_are_numbered_without_a_gap(dialect):
     steps = migrations(dialect)
     assert [step.version for step in steps] == list(range(1, len(steps) + 1))
     assert [step.name for step in steps] == [step.name for step in migrations("sqlite")]
+
+
+@pytest.mark.parametrize("name", LANDED)
+def test_a_script_that_trails_were_made_with_is_never_changed(name):
+    dialect, _, file = name.partition("/")
+    (script,) = [step.sql for step in migrations(dialect) if step.name == file]
+    assert hashlib.sha256(script.encode()).hexdigest()[:16] == LANDED[name], "write a new migration instead"
+
+
+async def test_rollups_of_an_older_form_are_added_up_again_from_the_entries(tmp_path):
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as db:
+        for step in migrations("sqlite")[:6]:
+            db.executescript(step.sql + f"INSERT INTO audit_schema VALUES ({step.version});")
+        db.execute("UPDATE audit_rollup SET watermark = 7, changes = 3")
+        db.execute("INSERT INTO audit_rollup_hour VALUES ('2026-11-24T01', '', '', '', '', 1, 1, 0, '[]', '[]')")
+        db.commit()
+    store = store_for(f"sqlite:///{path}")
+    await store.open()
+    await store.close()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT watermark, changes FROM audit_rollup").fetchall() == [(0, 4)]
+        assert db.execute("SELECT * FROM audit_rollup_hour").fetchall() == []
 
 
 def test_what_is_pending_begins_after_the_databases_version():

@@ -136,15 +136,8 @@ CREATE TABLE audit_checkpoints (
     PRIMARY KEY (size, note)
 );
 
--- Choices that hold for the whole trail: canonical JSON by name. Who may write them without owning the trail keeps there
--- what is in force, so that changes of it are on record. The policy, holds and erasures decide what is removed: those are
--- the owner's, whom the policies below do not concern.
+-- Choices that hold for the whole trail: canonical JSON by name.
 CREATE TABLE audit_settings (
     name text PRIMARY KEY,
     value text NOT NULL
 );
-
-ALTER TABLE audit_settings ENABLE ROW LEVEL SECURITY;
-CREATE POLICY audit_settings_shown ON audit_settings FOR SELECT USING (true);
-CREATE POLICY audit_settings_added ON audit_settings FOR INSERT WITH CHECK (name = 'in_force');
-CREATE POLICY audit_settings_changed ON audit_settings FOR UPDATE USING (name = 'in_force');

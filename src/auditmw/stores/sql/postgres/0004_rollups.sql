@@ -39,42 +39,10 @@ CREATE TABLE audit_rollup_day (
     output_pico bigint NOT NULL,
     cache_saved_pico bigint NOT NULL,
     redactions bigint NOT NULL,
-    PRIMARY KEY (day, user_id, tenant, model)
+    PRIMARY KEY (day, tenant, user_id, model)
 );
 
--- The same of all models together, for questions that are not about models: a fifth of the rows, where there are five.
-CREATE TABLE audit_rollup_user (
-    day text COLLATE "C" NOT NULL,
-    tenant text COLLATE "C" NOT NULL,
-    user_id text COLLATE "C" NOT NULL,
-    calls bigint NOT NULL,
-    priced_nano bigint NOT NULL,
-    priced bigint NOT NULL,
-    unpriced bigint NOT NULL,
-    latency_us bigint NOT NULL,
-    timed bigint NOT NULL,
-    all_tokens bigint NOT NULL,
-    told bigint NOT NULL,
-    attempts bigint NOT NULL,
-    retried bigint NOT NULL,
-    errors bigint NOT NULL,
-    blocked bigint NOT NULL,
-    input_tokens bigint NOT NULL,
-    cache_read_tokens bigint NOT NULL,
-    cache_write_5m_tokens bigint NOT NULL,
-    cache_write_1h_tokens bigint NOT NULL,
-    output_tokens bigint NOT NULL,
-    thinking_tokens bigint NOT NULL,
-    input_pico bigint NOT NULL,
-    cache_read_pico bigint NOT NULL,
-    cache_write_pico bigint NOT NULL,
-    output_pico bigint NOT NULL,
-    cache_saved_pico bigint NOT NULL,
-    redactions bigint NOT NULL,
-    PRIMARY KEY (day, user_id, tenant)
-);
-
--- latency and ttft: how many calls are in each bucket of microseconds: the first bucket (2 bytes), 4 bytes for it and for each after it.
+-- latency and ttft: buckets of microseconds, each with how many calls are in it, as a JSON array of both in turn.
 CREATE TABLE audit_rollup_hour (
     hour text COLLATE "C" NOT NULL,
     tenant text COLLATE "C" NOT NULL,
@@ -84,14 +52,8 @@ CREATE TABLE audit_rollup_hour (
     calls bigint NOT NULL,
     attempts bigint NOT NULL,
     retried bigint NOT NULL,
-    priced_nano bigint NOT NULL,
-    priced bigint NOT NULL,
-    unpriced bigint NOT NULL,
-    all_tokens bigint NOT NULL,
-    output_tokens bigint NOT NULL,
-    redactions bigint NOT NULL,
-    latency bytea NOT NULL,
-    ttft bytea NOT NULL,
+    latency text NOT NULL,
+    ttft text NOT NULL,
     PRIMARY KEY (hour, tenant, model, status, error_type)
 );
 
@@ -105,7 +67,7 @@ CREATE TABLE audit_rollup_week (
     tokens bigint NOT NULL,
     squares bigint NOT NULL,
     top bigint NOT NULL,
-    sizes bytea NOT NULL,
+    sizes text NOT NULL,
     largest text NOT NULL,
     PRIMARY KEY (week, tenant, user_id, model)
 );

@@ -39,42 +39,10 @@ CREATE TABLE audit_rollup_day (
     output_pico INTEGER NOT NULL,
     cache_saved_pico INTEGER NOT NULL,
     redactions INTEGER NOT NULL,
-    PRIMARY KEY (day, user_id, tenant, model)
+    PRIMARY KEY (day, tenant, user_id, model)
 ) STRICT, WITHOUT ROWID;
 
--- The same of all models together, for questions that are not about models: a fifth of the rows, where there are five.
-CREATE TABLE audit_rollup_user (
-    day TEXT NOT NULL,
-    tenant TEXT NOT NULL,
-    user_id TEXT NOT NULL,
-    calls INTEGER NOT NULL,
-    priced_nano INTEGER NOT NULL,
-    priced INTEGER NOT NULL,
-    unpriced INTEGER NOT NULL,
-    latency_us INTEGER NOT NULL,
-    timed INTEGER NOT NULL,
-    all_tokens INTEGER NOT NULL,
-    told INTEGER NOT NULL,
-    attempts INTEGER NOT NULL,
-    retried INTEGER NOT NULL,
-    errors INTEGER NOT NULL,
-    blocked INTEGER NOT NULL,
-    input_tokens INTEGER NOT NULL,
-    cache_read_tokens INTEGER NOT NULL,
-    cache_write_5m_tokens INTEGER NOT NULL,
-    cache_write_1h_tokens INTEGER NOT NULL,
-    output_tokens INTEGER NOT NULL,
-    thinking_tokens INTEGER NOT NULL,
-    input_pico INTEGER NOT NULL,
-    cache_read_pico INTEGER NOT NULL,
-    cache_write_pico INTEGER NOT NULL,
-    output_pico INTEGER NOT NULL,
-    cache_saved_pico INTEGER NOT NULL,
-    redactions INTEGER NOT NULL,
-    PRIMARY KEY (day, user_id, tenant)
-) STRICT, WITHOUT ROWID;
-
--- latency and ttft: how many calls are in each bucket of microseconds: the first bucket (2 bytes), 4 bytes for it and for each after it.
+-- latency and ttft: buckets of microseconds, each with how many calls are in it, as a JSON array of both in turn.
 CREATE TABLE audit_rollup_hour (
     hour TEXT NOT NULL,
     tenant TEXT NOT NULL,
@@ -84,14 +52,8 @@ CREATE TABLE audit_rollup_hour (
     calls INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
     retried INTEGER NOT NULL,
-    priced_nano INTEGER NOT NULL,
-    priced INTEGER NOT NULL,
-    unpriced INTEGER NOT NULL,
-    all_tokens INTEGER NOT NULL,
-    output_tokens INTEGER NOT NULL,
-    redactions INTEGER NOT NULL,
-    latency BLOB NOT NULL,
-    ttft BLOB NOT NULL,
+    latency TEXT NOT NULL,
+    ttft TEXT NOT NULL,
     PRIMARY KEY (hour, tenant, model, status, error_type)
 ) STRICT, WITHOUT ROWID;
 
@@ -105,7 +67,7 @@ CREATE TABLE audit_rollup_week (
     tokens INTEGER NOT NULL,
     squares INTEGER NOT NULL,
     top INTEGER NOT NULL,
-    sizes BLOB NOT NULL,
+    sizes TEXT NOT NULL,
     largest TEXT NOT NULL,
     PRIMARY KEY (week, tenant, user_id, model)
 ) STRICT, WITHOUT ROWID;
