@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import weakref
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, Unpack, overload
+from typing import Any, Literal, Self, TypeVar, overload
 
 import anyio
 
-from auditmw import exits
+from auditmw import exits, forks
 from auditmw.admission import OnFull
-from auditmw.asking import ask, spent
+from auditmw.answering import Answering
 from auditmw.block import Block
 from auditmw.call import require_fields
 from auditmw.checkpoint_files import make_sinks
@@ -25,10 +23,8 @@ from auditmw.clock import Clock, SystemClock
 from auditmw.context import Scope
 from auditmw.decorator import decorate
 from auditmw.durability import Durability
-from auditmw.entry import AuditEntry, to_datetime
 from auditmw.errors import ConfigurationError, TrailClosed
 from auditmw.events import log_entry
-from auditmw.following import follow
 from auditmw.futures import wait_for
 from auditmw.health import Health
 from auditmw.intake import Intake
@@ -45,14 +41,9 @@ from auditmw.privacy.governance import Governance, in_force
 from auditmw.privacy.policy import Policy
 from auditmw.privacy.reads import READS, Reads
 from auditmw.privacy.vault import LazyKey, Vault, find_content_key, kept_by
-from auditmw.querying import Pages, Record, Wanted, checked_filter, opened
 from auditmw.readers import Readers
 from auditmw.recorder import Recorder
-from auditmw.reports import REPORTS, question_for
-from auditmw.reports.columns import Answer
-from auditmw.reports.report import Question, Report
 from auditmw.signing import Rhythm, Signing, make_signing
-from auditmw.spending import Owner, Spent
 from auditmw.stores import store_for
 from auditmw.stores.privacy import has_privacy
 from auditmw.stores.protocol import Store
@@ -65,7 +56,7 @@ MAX_JOURNAL_BYTES = 1 << 30
 MIN_JOURNAL_BYTES = 1 << 16  # less has no room for the calls in flight
 
 
-class AuditTrail:
+class AuditTrail(Answering):
     """The audit trail of one application.
 
     Making one does no I/O and needs no loop: it starts at the first call, or with `async with` (or `with`). See the
@@ -160,7 +151,7 @@ class AuditTrail:
         )
         self._answers: Any = None
         self.sync = SyncTrail(self)
-        _trails.add(self)
+        forks.watch(self)
 
     # --- recording ---------------------------------------------------------------------------------------------------
 
@@ -314,117 +305,7 @@ class AuditTrail:
 
         return Watch(self.url, self._store, self.sink.health, self.clock, steady)
 
-    # --- reading -----------------------------------------------------------------------------------------------------
-
-    def query(self, **wanted: Unpack[Wanted]) -> AsyncIterator[AuditEntry]:
-        """Stream the stored entries that fit, in the order in which they were stored, without any default limit.
-
-        Takes request_id, user_id, subject, model, status, session_id, tenant, action, call_id, parent_id, kind, since,
-        until (both aware datetimes; `until` is exclusive), after, before (leaf indexes, both exclusive), limit,
-        newest_first, and restricted: a purpose.
-        Entries of `kind="control"` come only when asked for. So do those that an erasure wants gone while a floor or a
-        hold keeps them: `restricted="complaint 4711"` gives them alone, and puts on record that it did, and what for.
-
-        Raises:
-            ConfigurationError: a naive datetime, a since after the until, an unknown kind or status, an empty purpose.
-        """
-        return self.read(**wanted).awaited()
-
-    def read(self, **wanted: Unpack[Wanted]) -> Pages:
-        """A query that was checked and not asked yet; takes and raises what `query` does."""
-        return Pages(self._writer, self._store, checked_filter(**wanted), self._readers.of_query(wanted))
-
-    def pages(self, **wanted: Unpack[Wanted]) -> Pages:
-        """The same, for readers that put on record themselves what they read."""
-        return Pages(self._writer, self._store, checked_filter(**wanted))
-
-    def looked(self, what: str, **about: Any) -> Future[None]:
-        """A future of having put on record, where the trail asks for that, that somebody looks (see `Readers.of`)."""
-        record = self._readers.of(what, **about)
-
-        async def tell() -> None:
-            (await opened(self._writer, self._store, record))(None)
-
-        return self._writer.submit(tell())
-
-    def reads(self) -> Future[Reads]:
-        """A future of which reads the trail puts on record."""
-
-        async def find() -> Reads:
-            await self._writer.open_for_reading()
-            return await self._governance.reads_in(self._store)
-
-        return self._writer.submit(find())
-
-    def subscribe(self, *, every: float = 1.0, backlog: int = 0, **wanted: Any) -> AsyncIterator[AuditEntry]:
-        """Stream entries as they are stored, of all processes: `async for entry in trail.subscribe(status="error"):`.
-
-        Looks every so many seconds, begins with the last `backlog` entries that fit, and takes user_id, model, status,
-        tenant, action, kind and the like, as `query` does. It ends when its consumer does.
-
-        Raises:
-            ConfigurationError: an unknown kind or status.
-        """
-        if "restricted" in wanted:
-            raise ConfigurationError("restricted entries are not followed: ask for them with query()")
-        self.pages(**wanted)  # so that mistakes show here
-        about = {"filter": sorted(wanted), "subject": wanted.get("subject") or wanted.get("user_id")}
-
-        async def begin() -> None:
-            await wait_for(told := self.looked("subscribe", tenant=wanted.get("tenant"), **about))
-            told.result()
-
-        return follow(lambda **asked: self.pages(**asked).awaited(), every, backlog, wanted, begin)
-
-    async def report(
-        self,
-        name: str,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        by: Sequence[str] | None = None,
-        tenant: str | None = None,
-    ) -> Answer:
-        """The answer of a report (see `auditmw.reports`), from rollups where the store has them.
-
-        What is not given is filled in as `auditmw report` does.
-
-        Raises:
-            ConfigurationError: there is no such report, or it cannot answer this.
-        """
-        future = self.reported(name, since=since, until=until, by=by, tenant=tenant)
-        await wait_for(future)
-        return future.result()
-
-    def reported(self, name: str, *, tenant: str | None = None, **asked: Any) -> Future[Answer]:
-        """A future of what `report` gives."""
-        question = question_for(name, to_datetime(self.clock.now_us()), **asked)
-        record = self._readers.of("report", report=name, tenant=tenant)
-        return self._answered(REPORTS[name], question, tenant, record)
-
-    def asked(self, report: Report, question: Question, *, tenant: str | None = None) -> Future[Answer]:
-        """A future of the answer of a report of any making, for readers that put that on record themselves."""
-        return self._answered(report, question, tenant, None)
-
-    def _answered(
-        self, report: Report, question: Question, tenant: str | None, record: Record | None
-    ) -> Future[Answer]:
-        async def answer() -> Answer:
-            told = await opened(self._writer, self._store, record)
-            answered = await ask(self._store, report, question, now_us=self.clock.now_us(), tenant=tenant)
-            told(len(answered.rows))
-            return answered
-
-        return self._writer.submit(answer())
-
-    def spent(self, by: Owner, since: datetime, own: Callable[[], Sequence[str]] = tuple) -> Future[Spent]:
-        """A future of what is stored of the costs since then (for budgets); see `auditmw.asking.spent`."""
-
-        async def answer() -> Spent:
-            await self._writer.open_for_reading()
-            return await spent(self._store, by, since, own, now_us=self.clock.now_us())
-
-        return self._writer.submit(answer())
+    # --- retention and state -----------------------------------------------------------------------------------------
 
     def health(self) -> Health:
         """How the trail is doing: what waits, what was lost, what needs a hand."""
@@ -532,45 +413,21 @@ class AuditTrail:
         self.sink.acknowledge(self.sink.last_seq)
         self.sink.close()
 
-    def _before_fork(self) -> None:
+    def before_fork(self) -> None:
+        """Bring the writer's thread to rest (see `auditmw.forks`)."""
         self._writer.before_fork()
 
-    def _after_fork_in_parent(self) -> None:
+    def after_fork_in_parent(self) -> None:
+        """Let it go on."""
         self._writer.after_fork_in_parent()
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
+        """Begin anew in the child: what is queued and in flight is the parent's."""
         self.sink.after_fork()
         self._store = store_for(self.url)
         self._writer.after_fork(self._store)
         self._recorder.after_fork()
         self._key_lock = threading.Lock()
-
-
-_trails: weakref.WeakSet[AuditTrail] = weakref.WeakSet()
-
-
-_forking = threading.Lock()
-
-
-def _before_fork() -> None:
-    _forking.acquire()
-    for trail in list(_trails):
-        trail._before_fork()  # noqa: SLF001  (its own module)
-
-
-def _after_fork_in_parent() -> None:
-    for trail in list(_trails):
-        trail._after_fork_in_parent()  # noqa: SLF001  (its own module)
-    _forking.release()
-
-
-def _after_fork_in_child() -> None:
-    for trail in list(_trails):
-        trail._after_fork()  # noqa: SLF001  (its own module)
-    _forking.release()
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 async def _await(future: Future[None], timeout: float | None) -> None:  # noqa: ASYNC109  (handed on)
