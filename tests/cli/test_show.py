@@ -59,11 +59,14 @@ def test_an_id_that_there_is_not_is_3(identity, auditmw, db):
     assert "\x1b" not in result.err
 
 
-def test_an_id_that_means_several_entries_is_3(auditmw, db, entries):
-    beginnings = [entry["request_id"][:13] for entry in entries]
-    twice = next((one for one in beginnings if beginnings.count(one) > 1), None)
-    if twice is None:
-        pytest.skip("no two of the entries were made in one millisecond")
-    result = auditmw("show", twice, db=db)
+def test_an_id_that_means_several_entries_is_3(auditmw, tmp_path, monkeypatch):
+    ids = iter(["019ab1c2-3d4e-7e07-8000-000000000001", "019ab1c2-3d4e-7e07-8000-000000000002"])
+    db = f"sqlite:///{tmp_path}/twins.db"
+    with AuditTrail(db) as trail:
+        monkeypatch.setattr("auditmw.recorder.uuid7", lambda: next(ids))
+        for _ in range(2):
+            with trail.call():
+                pass
+    result = auditmw("show", "019ab1c2-3d4e", db=db)
     assert result.code == 3
     assert "give the whole id" in result.err
