@@ -9,7 +9,6 @@ from auditmw.errors import ConfigurationError
 from auditmw.reports.cost import REPORT
 from auditmw.reports.grouping import GROUPINGS
 from auditmw.reports.report import Question
-from auditmw.rollups.grouping import GroupRow
 
 cost = REPORT.answer
 
@@ -71,11 +70,6 @@ def test_no_group_at_all_is_one_sum(make, asked):
 def test_a_grouping_that_there_is_not_is_refused(by, asked):
     with pytest.raises(ConfigurationError, match=r"use user, model, tenant, team, app, action, day|name each once"):
         cost([], asked(*by))
-
-
-def test_a_row_that_counts_nothing_is_no_report(make):
-    with pytest.raises(NotImplementedError):
-        GroupRow().count(make())
 
 
 @given(

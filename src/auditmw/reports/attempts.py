@@ -35,18 +35,18 @@ class AttemptsRow(GroupRow, kw_only=True):
         """The share of calls that were tried again."""
         return self.retried / self.calls if self.calls else None
 
-    def count(self, call: ReportedCall, sign: int = 1) -> None:
+    def count(self, call: ReportedCall) -> None:
         """Add a call to the group."""
-        self.calls += sign
-        self.attempts += sign * call.attempts
+        self.calls += 1
+        self.attempts += call.attempts
         self.most = max(self.most, call.attempts)
         if call.attempts > 1:
-            self.retried += sign
-            self.recovered += sign * (call.last.status == "success")
+            self.retried += 1
+            self.recovered += call.last.status == "success"
             for earlier in call.all:
                 if earlier is not call.last:
-                    self.waited_us += sign * (earlier.latency_us or 0)
-                    self.wasted_nano += sign * (earlier.cost_nano or 0)
+                    self.waited_us += earlier.latency_us or 0
+                    self.wasted_nano += earlier.cost_nano or 0
 
 
 _COLUMNS: Final = (

@@ -72,18 +72,18 @@ class PromptRow(GroupRow, kw_only=True):
         """Says so where the prompt changed and the application's version did not."""
         return "same app version" if self.before is not None and self.before.app_version == self.app_version else None
 
-    def count(self, call: ReportedCall, sign: int = 1) -> None:
+    def count(self, call: ReportedCall) -> None:
         """Add a call to the group."""
         started = call.last.timestamp_us
         self.first_us = min(self.first_us, started) if self.calls else started
         self.last_us = max(self.last_us, started)
-        self.calls += sign
+        self.calls += 1
         if call.cost_nano is not None:
-            self.priced += sign
-            self.priced_nano += sign * call.cost_nano
+            self.priced += 1
+            self.priced_nano += call.cost_nano
         if call.last.status != "blocked":
-            self.sent += sign
-            self.errors += sign * (call.last.status in FAILED)
+            self.sent += 1
+            self.errors += call.last.status in FAILED
 
 
 _COLUMNS: Final = (

@@ -14,12 +14,12 @@ from auditmw.reports.columns import Answer, Column
 from auditmw.reports.grouping import columns_for
 from auditmw.rollups.calls import calls_of, ending
 from auditmw.rollups.days import DAY_KEY, DayCell
-from auditmw.rollups.grouping import GroupRow, added, grouped, week_start
+from auditmw.rollups.grouping import Cell, added, grouped, week_start
 from auditmw.rollups.hours import HOUR_KEY, HourCell
 from auditmw.rollups.weeks import WEEK_KEY, WeekCell
 
 CellKind = Literal["days", "endings", "hours", "weeks"]
-CELLS: Final[dict[CellKind, tuple[type[GroupRow], tuple[str, ...]]]] = {
+CELLS: Final[dict[CellKind, tuple[type[Cell], tuple[str, ...]]]] = {
     "days": (DayCell, DAY_KEY),
     "endings": (HourCell, (*HOUR_KEY, "day")),
     "hours": (HourCell, (*HOUR_KEY, "day")),

@@ -42,13 +42,6 @@ class Spread(NamedTuple):
     width: float
 
 
-def mean_spread(values: Sequence[float]) -> Spread:
-    """The mean and the sample standard deviation, which is 0 of a single value."""
-    mean = math.fsum(values) / len(values)
-    squares = math.fsum((value - mean) ** 2 for value in values)
-    return Spread(mean, math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else 0.0)
-
-
 def median_spread(values: Sequence[float]) -> Spread:
     """The median and the median absolute deviation scaled to a standard deviation; a few wild values move neither."""
     centre = median(values)

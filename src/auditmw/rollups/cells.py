@@ -11,13 +11,13 @@ import msgspec
 from auditmw.rollups.buckets import count_each
 from auditmw.rollups.calls import AnyAttempt, ReportedCall, calls_of, may_have_others
 from auditmw.rollups.days import DAY_KEY, DayCell
-from auditmw.rollups.grouping import HOUR_US, Group, GroupRow, day_of, grouper, hour_of, week_of
+from auditmw.rollups.grouping import HOUR_US, Cell, Group, day_of, grouper, hour_of, week_of
 from auditmw.rollups.hours import HOUR_KEY, HOUR_SUMS, HourCell
 from auditmw.rollups.parts import cost_parts
 from auditmw.rollups.weeks import WEEK_KEY, LargeCall, WeekCell
 
 A = TypeVar("A", bound=AnyAttempt)
-R = TypeVar("R", bound=GroupRow)
+C = TypeVar("C", bound=Cell)
 SIMPLE_SUMS: Final = (
     "calls",
     "priced_nano",
@@ -143,12 +143,12 @@ def of_calls(attempts: Iterable[A], call_ids: Iterable[str]) -> list[A]:
 
 
 def _count(
-    cells: dict[Group, R], cell_type: type[R], by: Sequence[str], group: Group, call: ReportedCall, sign: int
+    cells: dict[Group, C], cell_type: type[C], by: Sequence[str], group: Group, call: ReportedCall, sign: int
 ) -> None:
     _cell(cells, cell_type, by, group).count(call, sign)
 
 
-def _cell(cells: dict[Group, R], cell_type: type[R], by: Sequence[str], group: Group) -> R:
+def _cell(cells: dict[Group, C], cell_type: type[C], by: Sequence[str], group: Group) -> C:
     cell = cells.get(group)
     if cell is None:
         cell = cells[group] = cell_type.of(by, group)

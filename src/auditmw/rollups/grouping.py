@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -84,7 +84,7 @@ def values_of(by: Sequence[str], group: Group) -> dict[str, Any]:
 
 
 class GroupRow(msgspec.Struct, kw_only=True, gc=False):
-    """One group of calls: the values that they share, None in those that were not asked for; subclasses count."""
+    """One group of calls: the values that they share, None in those that were not asked for."""
 
     user: str | None = None
     model: str | None = None
@@ -98,18 +98,6 @@ class GroupRow(msgspec.Struct, kw_only=True, gc=False):
     status: str | None = None
     error_type: str | None = None
 
-    def count(self, call: ReportedCall, sign: int = 1) -> None:
-        """Add a call to the group, or take it out."""
-        raise NotImplementedError
-
-    def add(self, other: Any) -> None:
-        """Add another row of the same kind to this one."""
-        raise NotImplementedError
-
-    def minus(self, other: Any) -> Self:
-        """What this row holds beyond another one, as a row to be added."""
-        raise NotImplementedError
-
     @classmethod
     def of(cls, by: Sequence[str], group: Group) -> Self:
         """An empty row of a group."""
@@ -120,7 +108,37 @@ class GroupRow(msgspec.Struct, kw_only=True, gc=False):
         return tuple([getattr(self, name) for name in by])
 
 
-R = TypeVar("R", bound=GroupRow)
+class CountingRow(Protocol):
+    """A row that calls are counted into."""
+
+    @classmethod
+    def of(cls, by: Sequence[str], group: Group) -> Self:
+        """An empty row of a group."""
+
+    def count(self, call: ReportedCall) -> None:
+        """Add a call to the group."""
+
+
+class Cell(Protocol):
+    """A row that is kept: calls are counted into it and taken out, and others of its kind are added."""
+
+    @classmethod
+    def of(cls, by: Sequence[str], group: Group) -> Self:
+        """An empty cell of a group."""
+
+    def group(self, by: Sequence[str]) -> Group:
+        """Its values of these groupings."""
+
+    def count(self, call: ReportedCall, sign: int = 1) -> None:
+        """Add a call to the group, or take it out."""
+
+    def add(self, other: Self) -> None:
+        """Add another cell of the same kind to this one."""
+
+
+T = TypeVar("T")
+R = TypeVar("R", bound=CountingRow)
+C = TypeVar("C", bound=Cell)
 
 
 def grouped(calls: Iterable[ReportedCall], by: Sequence[str], row_type: type[R]) -> list[R]:
@@ -136,19 +154,19 @@ def grouped(calls: Iterable[ReportedCall], by: Sequence[str], row_type: type[R])
     return in_order(rows)
 
 
-def added(parts: Iterable[R], by: Sequence[str], row_type: type[R], onto: Iterable[R] = ()) -> list[R]:
-    """Rows added up into a row a group; those in `onto` are of different groups already, and are added to."""
-    rows = {row.group(by): row for row in onto}
+def added(parts: Iterable[C], by: Sequence[str], cell_type: type[C], onto: Iterable[C] = ()) -> list[C]:
+    """Cells added up into a cell a group; those in `onto` are of different groups already, and are added to."""
+    cells = {cell.group(by): cell for cell in onto}
     for part in parts:
         group = part.group(by)
-        row = rows.get(group)
-        if row is None:
-            row = rows[group] = row_type.of(by, group)
-        row.add(part)
-    return list(rows.values())
+        cell = cells.get(group)
+        if cell is None:
+            cell = cells[group] = cell_type.of(by, group)
+        cell.add(part)
+    return list(cells.values())
 
 
-def in_order(rows: dict[Group, R]) -> list[R]:
+def in_order(rows: dict[Group, T]) -> list[T]:
     """Rows in the order of their groups, absent values last."""
     return [rows[group] for group in sorted(rows, key=_key)]
 

@@ -8,10 +8,12 @@ from typing import Final, TypeVar
 
 from auditmw.rollups.calls import calls_of
 from auditmw.rollups.cells import Cells
-from auditmw.rollups.grouping import DAY_US, Group, GroupRow, us_of_day, week_of
+from auditmw.rollups.days import DayCell
+from auditmw.rollups.grouping import DAY_US, Group, us_of_day, week_of
+from auditmw.rollups.weeks import WeekCell
 from auditmw.stores.rollup_view import Dialect, Fetch, RollupView
 
-R = TypeVar("R", bound=GroupRow)
+C = TypeVar("C", DayCell, WeekCell)
 _NAMED: Final = """
     SELECT {what} FROM audit_rollup_day WHERE user_id <> '' AND day >= ?1 AND day < ?2
     UNION SELECT {what_of_weeks} FROM audit_rollup_week WHERE user_id <> '' AND week >= ?1 AND week < ?2
@@ -48,9 +50,9 @@ async def came_before(fetch: Fetch, dialect: Dialect, first: int, until: int, da
     return first < until and bool((await fetch(sql, first, until, us_of_day(day)))[0][0])
 
 
-def moved(stored: list[R], kept: dict[Group, R], cell_type: type[R], key: tuple[str, ...]) -> dict[Group, R]:
+def moved(stored: list[C], kept: dict[Group, C], cell_type: type[C], key: tuple[str, ...]) -> dict[Group, C]:
     """What the cells of people change by, and those of nobody, when of the people only `kept` remains."""
-    found: dict[Group, R] = {}
+    found: dict[Group, C] = {}
     for cell in stored:
         remaining = kept.get(cell.group(key)) or cell_type.of(key, cell.group(key))
         gone = remaining.minus(cell)

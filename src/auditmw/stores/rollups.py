@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from auditmw.rollups.calls import calls_of
 from auditmw.rollups.cells import Cells, cells_of
 from auditmw.rollups.days import DAY_KEY, DAY_SUMS, USER_KEY, DayCell
-from auditmw.rollups.grouping import DAY_US, Group, GroupRow, added, day_of, us_of_day, week_start
+from auditmw.rollups.grouping import DAY_US, Cell, Group, added, day_of, us_of_day, week_start
 from auditmw.rollups.hours import HOUR_KEY
 from auditmw.rollups.weeks import WEEK_KEY, WeekCell
 from auditmw.stores.rollup_names import came_before, cells_of_week, first_named_week, moved, named_in
@@ -34,7 +34,7 @@ from auditmw.stores.rollup_rows import (
 from auditmw.stores.rollup_view import COLUMN_OF, Dialect, Extent, Fetch, RollupView
 
 Many = Callable[[str, list[tuple[Any, ...]]], Awaitable[Any]]
-R = TypeVar("R", bound=GroupRow)
+C = TypeVar("C", bound=Cell)
 WEEK_US: Final = 7 * DAY_US
 _NAMES_AT_ONCE: Final = 5
 _PAUSES: Final = 1.5
@@ -199,7 +199,7 @@ class Rollups:
             await tx.many(f"{_insert(table)} DO UPDATE SET {sums}", day_rows(found))
             await self._drop_empty(tx, table, found)
 
-    async def _merge(self, tx: Transaction, table: _Table, cells: dict[Group, R]) -> None:
+    async def _merge(self, tx: Transaction, table: _Table, cells: dict[Group, C]) -> None:
         """Add cells to those that are stored."""
         rows = await RollupView(tx.fetch, self._dialect).stored(table.name, table.key, cells)
         stored = {cell.group(table.key): cell for cell in map(table.cell_of, rows)}
