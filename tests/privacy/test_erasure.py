@@ -2,13 +2,12 @@
 
 import os
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 from msgspec import structs
+from tests.privacy.killed import is_killed_at
 
 from auditmw.call import Call
 from auditmw.errors import ConfigurationError
@@ -275,26 +274,6 @@ def test_no_byte_of_a_person_is_left_in_any_file(trail, make_entry, erase, postg
 
 # --- killed between any two steps -------------------------------------------------------------------------------------
 
-KILLED = """
-import os, signal, sys
-from auditmw.privacy.control import ControlLog
-from auditmw.privacy.control import ControlLog
-from auditmw.privacy.erasure import Erasure
-from auditmw.privacy.person import Person
-from auditmw.stores.privacy import open_privacy
-
-left = int(sys.argv[2])
-def step(name):
-    global left
-    if not left:
-        os.kill(os.getpid(), signal.SIGKILL)
-    left -= 1
-store = open_privacy(sys.argv[1])
-with ControlLog(sys.argv[1]) as log:
-    receipt = Erasure(log, store, wait_seconds=5, on_step=step).run(Person(user_id="alice"))
-print(receipt.answer)
-"""
-
 
 def test_an_erasure_killed_between_any_two_steps_is_finished_once_by_the_next(trail, make_entry, erase, privacy, log):
     killed = 0
@@ -302,11 +281,9 @@ def test_an_erasure_killed_between_any_two_steps_is_finished_once_by_the_next(tr
         first = number * 10
         entries = [make_entry(first + n, user_id="alice" if n % 2 else "bob") for n in range(10)]
         trail.append(f"w{number}", entries)
-        done = subprocess.run([sys.executable, "-c", KILLED, trail.url, str(number)], capture_output=True, text=True)
-        if done.returncode == 0:
+        if not is_killed_at(trail.url, number):
             break
         killed += 1
-        assert done.returncode == -9, done.stderr
         answers = {erase().answer} | {receipt.answer for receipt in Erasure(log, privacy).resume()}
         assert answers <= {"erased", "not_found"}
         assert trail.entries(user_id="alice") == []

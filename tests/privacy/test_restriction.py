@@ -1,10 +1,9 @@
 """What an erasure wants gone and something keeps is restricted: it shows to nobody who does not ask for it by name."""
 
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
+from tests.privacy.killed import is_killed_at
 
 from auditmw.entry import to_datetime
 from auditmw.privacy.changes import set_policy
@@ -164,36 +163,16 @@ def test_an_entry_that_somebody_hides_is_tampered_with(trail, make_entry, mark):
     assert "is hidden, and no erase or retain entry says why" in report.findings[0].message
 
 
-KILLED = """
-import os, signal, sys
-from auditmw.privacy.control import ControlLog
-from auditmw.privacy.erasure import Erasure
-from auditmw.privacy.person import Person
-from auditmw.stores.privacy import open_privacy
-
-left = int(sys.argv[2])
-def step(name):
-    global left
-    if not left:
-        os.kill(os.getpid(), signal.SIGKILL)
-    left -= 1
-store = open_privacy(sys.argv[1])
-with ControlLog(sys.argv[1]) as log:
-    Erasure(log, store, wait_seconds=5, on_step=step).run(Person(user_id="alice"))
-"""
-
-
 def test_a_partial_erasure_killed_between_any_two_steps_loses_sight_of_no_entry(trail, make_entry, privacy, log, later):
     set_policy(log, privacy, KEPT)
     killed = 0
     for number in range(30):
         trail.append(f"w{number}", [make_entry(number * 10 + n) for n in range(3)])
-        done = subprocess.run([sys.executable, "-c", KILLED, trail.url, str(number)], capture_output=True, text=True)
+        went_on = not is_killed_at(trail.url, number)
         assert trail.verify().findings == []
-        if done.returncode == 0:
+        if went_on:
             break
         killed += 1
-        assert done.returncode == -9, done.stderr
         assert Erasure(log, privacy, wait_seconds=1).run(ALICE).answer == "partly"
         assert trail.entries() == []
     assert killed >= 7

@@ -69,7 +69,7 @@ def overdue(store: PrivacyStore, now_us: int) -> bool:
 
 
 def removable(row: KeptRow) -> int:
-    """The classes that retention may take from an entry: what the log says of itself stays as long as its entry."""
+    """The classes that an entry may lose: what the log says of itself stays as long as its entry."""
     classes = present(row.values, row.salts, row.erased)
     return classes & ~_METADATA if row.values[_KIND] == "control" else classes
 

@@ -20,7 +20,7 @@ from auditmw.privacy.control import ControlLog
 from auditmw.privacy.journals import erase_set_aside, is_set_aside, wait_for_journals
 from auditmw.privacy.person import Person, entries_of, is_known, require_one_tenant
 from auditmw.privacy.receipt import Answer, Receipt
-from auditmw.privacy.runs import declared, merged, portions, total, without
+from auditmw.privacy.runs import declared, portions, total, without
 from auditmw.privacy.standing import Standing
 from auditmw.stores.filters import Condition
 from auditmw.stores.privacy import DeclaredEntry, ErasedRow, KeptRow, PrivacyStore, alone
@@ -30,7 +30,6 @@ EXPORTS: Final = "export/"
 _SCRUB: Final = "unscrubbed"
 """Set while something that was removed may still lie in the store's files."""
 _PAGE: Final = 2000
-_MOST_RUNS: Final = 2000
 _MOST_PASSES: Final = 10
 
 
@@ -179,7 +178,7 @@ class Erasure:
         said = self._declarations(request)
         leaves = list(runs(row.leaf_index for row in rows))
         open_runs = {run for name in names for run in without(leaves, declared(said, name))}
-        for some in portions(merged(open_runs), _MOST_RUNS):
+        for some in portions(open_runs):
             self._step("declare")
             self._log.declare("erase", erasure=request.id, classes=names, leaves=[list(run) for run in some])
 

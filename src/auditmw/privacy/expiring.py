@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Final
 
 from auditmw.log.leaf import CLASSES, erase
 from auditmw.privacy.due import Cut, removable
 from auditmw.privacy.holds import PROGRESS, held_runs, is_held
 from auditmw.privacy.job import Job
-from auditmw.privacy.runs import declared, total, without
+from auditmw.privacy.runs import declared, portions, total, without
 from auditmw.stores.privacy import ErasedRow
-
-_MOST_RUNS: Final = 2000
 
 
 def expire_classes(job: Job, cut: Cut) -> None:
@@ -33,10 +30,7 @@ def expire_classes(job: Job, cut: Cut) -> None:
 def _declare(job: Job, names: list[str], first: int, until: int) -> None:
     said = job.store.controls("retain")
     leaves = list(without([(first, until - 1)], held_runs(job.store, job.holds, first, until)))
-    missing = [set(without(leaves, declared(said, name))) for name in names]
-    todo = sorted(set().union(*missing))
-    for start in range(0, len(todo), _MOST_RUNS):
-        some = todo[start : start + _MOST_RUNS]
+    for some in portions(run for name in names for run in without(leaves, declared(said, name))):
         job.on_step("declare classes")
         job.log.declare(
             "retain", **job.why(names), classes=names, leaves=[list(run) for run in some], entries=total(some)

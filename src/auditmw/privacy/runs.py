@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from auditmw.stores.privacy import DeclaredEntry
 
 Run = tuple[int, int]
+_MOST: Final = 2000
+"""So many runs one entry names."""
 
 
 def without(runs: Iterable[Run], taken: Iterable[Run]) -> Iterator[Run]:
@@ -38,10 +40,11 @@ def merged(found: Iterable[Run]) -> list[Run]:
     return whole
 
 
-def portions(found: Sequence[Run], size: int) -> Iterator[Sequence[Run]]:
-    """Runs by so many, as one entry may name."""
-    for start in range(0, len(found), size):
-        yield found[start : start + size]
+def portions(found: Iterable[Run]) -> Iterator[Sequence[Run]]:
+    """Runs without what two of them share, by so many as one entry may name."""
+    whole = merged(found)
+    for start in range(0, len(whole), _MOST):
+        yield whole[start : start + _MOST]
 
 
 def declared(entries: Sequence[DeclaredEntry], field_class: str) -> list[Run]:

@@ -9,15 +9,14 @@ from typing import Final
 import msgspec
 
 from auditmw.entry import to_datetime
-from auditmw.log.leaf import CLASSES, STORED_FIELDS, present
+from auditmw.log.leaf import CLASSES, STORED_FIELDS
+from auditmw.privacy.due import removable
 from auditmw.privacy.holds import Hold, holds_of, is_held
 from auditmw.privacy.policy import SETTING, policy_of
 from auditmw.privacy.retention import ClassRules, decide
 from auditmw.stores.privacy import KeptRow, PrivacyStore
 
-_KIND: Final = STORED_FIELDS.index("kind")
 _STORED_AT: Final = STORED_FIELDS.index("stored_at_us")
-_METADATA: Final = next(c.bit for c in CLASSES if c.name == "metadata")
 
 
 class Standing(msgspec.Struct):
@@ -48,7 +47,7 @@ class Standing(msgspec.Struct):
         kept: list[KeptRow] = []
         for row in rows:
             held = is_held(self.holds, row)
-            classes = _erasable(row)
+            classes = removable(row)
             staying = classes if held else self._under_a_floor(row, classes)
             if held or staying:
                 self.held += held
@@ -75,9 +74,3 @@ class Standing(msgspec.Struct):
                 staying |= c.bit
                 self.floors.add(str(decision.rule))
         return staying
-
-
-def _erasable(row: KeptRow) -> int:
-    """The classes that an entry still has: what the log says of itself is no one's."""
-    classes = present(row.values, row.salts, row.erased)
-    return classes & ~_METADATA if row.values[_KIND] == "control" else classes
