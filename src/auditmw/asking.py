@@ -16,9 +16,9 @@ from auditmw.errors import ConfigurationError
 from auditmw.futures import in_a_thread
 from auditmw.reports.columns import Answer
 from auditmw.reports.report import CELLS, CellKind, FromCells, Question, Report, cell_report
-from auditmw.rollups.calls import Attempt, calls_of, ending
+from auditmw.rollups.calls import calls_of, ending, starting
 from auditmw.rollups.cells import Cells
-from auditmw.rollups.grouping import DAY_US, HOUR_US, GroupRow, added, day_of, grouped, hour_of, week_of
+from auditmw.rollups.grouping import DAY_US, HOUR_US, WEEK_US, GroupRow, added, day_of, grouped, hour_of, week_of
 from auditmw.spending import Owner, Spent
 from auditmw.stores.protocol import Filter, Store
 from auditmw.stores.rollup_view import RollupView
@@ -29,7 +29,7 @@ MOST_READ: Final = 2_000_000
 """An answer from so many entries takes about a minute; nobody is left waiting for more."""
 _ERASED: Final = dict.fromkeys(name for fields in FIELD_CLASSES.values() for name in fields)
 _JUST_NOW_US: Final = 60_000_000
-_UNIT_US: Final[dict[CellKind, int]] = {"days": DAY_US, "endings": HOUR_US, "hours": HOUR_US, "weeks": 7 * DAY_US}
+_UNIT_US: Final[dict[CellKind, int]] = {"days": DAY_US, "endings": HOUR_US, "hours": HOUR_US, "weeks": WEEK_US}
 
 
 async def ask(store: Store, report: Report, question: Question, *, now_us: int, tenant: str | None = None) -> Answer:
@@ -73,10 +73,17 @@ async def spent(store: Store, by: Owner, since: datetime, own: Callable[[], Sequ
             counted = await view.known(own())
         if rows is not None:
             return Spent({getattr(row, by): row.priced_nano for row in rows}, counted)
-    entries = [entry async for entry in _entries(store, _SPENT, question, None)]
-    answer = _SPENT.answer(entries, question)
-    seen = {entry.request_id for entry in entries}
-    return Spent({getattr(row, by): row.priced_nano for row in answer.rows}, seen.intersection(own()))
+    seen: list[str] = []
+
+    def noted(entries: Iterable[AuditEntry]) -> Iterator[AuditEntry]:
+        for entry in _bounded(entries):
+            seen.append(entry.request_id)
+            yield entry
+
+    answer = await in_a_thread(
+        _entries(store, _SPENT, question, None), lambda entries: _SPENT.answer(noted(entries), question)
+    )
+    return Spent({getattr(row, by): row.priced_nano for row in answer.rows}, set(own()).intersection(seen))
 
 
 _SPENT: Final = cell_report(
@@ -131,7 +138,8 @@ async def _cells(
     for start_us, end_us in edges:
         if start_us < end_us:
             found = await view.during(start_us, end_us)
-            rows += grouped(ending(_calls_within(found, start_us, end_us, tenant), cells.status), key, cell_type)
+            calls = ending(starting(calls_of(found), start_us, end_us), cells.status)
+            rows += grouped((call for call in calls if tenant in {None, call.last.tenant}), key, cell_type)
     if rows:
         stored = [row for row in added(rows, key, cell_type, stored) if row.calls]
     return stored
@@ -163,10 +171,3 @@ def _within(
         for cell in changed
         if first <= getattr(cell, name) < last and tenant in {None, cell.tenant} and cells.status in {None, cell.status}
     ]
-
-
-def _calls_within(attempts: list[Attempt], start_us: int, end_us: int, tenant: str | None) -> Iterable[Any]:
-    """The calls whose last attempt started then."""
-    for call in calls_of(attempts):
-        if start_us <= call.last.timestamp_us < end_us and (tenant is None or call.last.tenant == tenant):
-            yield call

@@ -60,8 +60,10 @@ class Spending:
         self._start: datetime | None = None
         self._stored: dict[str | None, int] = {}
         self._own: dict[str, tuple[str, int]] = {}
-        self._asked_ns: int | None = None
-        self._asking: Future[None] | None = None
+        self._asked_ns = 0
+        self._first: Future[None]
+        self._asking: Future[None]
+        """What the store was asked first in this period, and last."""
 
     @property
     def period_name(self) -> str:
@@ -69,17 +71,16 @@ class Spending:
         return str(self._start)
 
     def known(self) -> Future[None] | None:
-        """Ask the store if it is time to; what must be waited for, None where enough is known."""
+        """Ask the store if it is time to; what must be waited for, None where it has answered in this period."""
         now_ns, start = self._trail.clock.monotonic_ns(), self._period_start()
         with self._lock:
             if self._start != start:  # a new period: nothing of the last one counts
-                self._start, self._stored, self._own, self._asked_ns = start, {}, {}, None
-            first = self._asked_ns is None
-            if first or now_ns - (self._asked_ns or 0) >= self._refresh_ns:
+                self._start, self._stored, self._own, self._asked_ns = start, {}, {}, now_ns
+                self._first = self._asking = self._ask(start)
+            elif self._asking.done() and now_ns - self._asked_ns >= self._refresh_ns:
                 self._asked_ns = now_ns
                 self._asking = self._ask(start)
-                return self._asking if first else None
-            return None if self._asking is None or self._stored or self._asking.done() else self._asking
+            return None if self._first.done() else self._first
 
     def nano(self, name: str) -> int:
         """Nanodollars that were spent under a name in this period, as far as is known."""

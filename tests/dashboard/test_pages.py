@@ -133,6 +133,17 @@ async def test_pages_hold_every_rare_entry_once_though_each_looks_at_few(
     assert seen == expected
 
 
+async def test_a_name_is_looked_for_in_few_entries_at_a_time_unless_the_time_is_short(browse, monkeypatch):
+    monkeypatch.setattr(listing, "LOOKED_AT", 60)
+    weeks, days = (f"{NOW - timedelta(days=ago):%Y-%m-%d}" for ago in (21, 3))
+    for path in (f"?user_id=nobody&since={weeks}", f"?user_id=nobody&until={weeks}"):
+        text = (await browse(f"/entries{path}")).text
+        assert "No entry fits among the 60 that were looked at." in text
+        assert 'rel="next"' in text
+    for path in (f"?user_id=nobody&since={days}", f"?user_id=nobody&since={weeks}&until={weeks}"):
+        assert "No entry fits." in (await browse(f"/entries{path}")).text
+
+
 async def test_days_are_whole_and_the_last_is_included(browse):
     text = (await browse(f"/entries?since={NOW:%Y-%m-%d}&until={NOW:%Y-%m-%d}")).text
     assert set(re.findall(r">(\d{4}-\d\d-\d\d) ", text)) == {f"{NOW:%Y-%m-%d}"}

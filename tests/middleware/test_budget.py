@@ -121,6 +121,24 @@ def test_what_is_spent_while_the_store_is_asked_counts_once_whether_it_was_store
     assert spending.nano("alice") == 10 + 1 + 2 + 4
 
 
+def test_a_store_that_takes_long_is_not_asked_again_meanwhile_and_only_its_first_answer_is_waited_for(clock):
+    answers, flushed = [Future(), Future()], Future()
+    flushed.set_result(None)
+    left = iter(answers)
+    asked = SimpleNamespace(clock=clock, flushed=lambda: flushed, spent=lambda *_: next(left))
+    spending = Spending(asked, "user", "day", 5.0)
+    waited_for = spending.known()
+    clock.advance(6)
+    assert spending.known() is waited_for
+    answers[0].set_result(Spent({}, set()))
+    assert waited_for.done()
+    for _ in range(2):
+        assert spending.known() is None
+        clock.advance(6)
+    answers[1].set_result(Spent({"alice": 7}, set()))
+    assert spending.nano("alice") == 7
+
+
 def test_a_new_day_begins_at_nothing(make_trail, clock):
     trail = make_trail(Budget("user", "day", hard=1))
     spend(trail, 1)

@@ -296,6 +296,9 @@ def test_a_question_that_must_read_too_many_entries_is_refused_with_what_to_ask_
     monkeypatch.setattr("auditmw.asking.MOST_READ", 2)
     with pytest.raises(ConfigurationError, match="ask about less time, or group by"):
         filled.run(ask(filled.store, REPORTS["cost"], question, now_us=MIDNIGHT_US))
+    monkeypatch.setattr("auditmw.asking.MOST_UNROLLED", 0)
+    with pytest.raises(ConfigurationError, match="more than 2 lie in that time"):
+        filled.run(spent(filled.store, "user", start, tuple, now_us=MIDNIGHT_US + 1))
 
 
 @pytest.mark.parametrize("most_unrolled", [0, 1000])

@@ -9,10 +9,12 @@ from urllib.parse import urlencode
 
 from auditmw.dashboard.asking import LOOKED_AT, newest
 from auditmw.dashboard.selection import day, number
-from auditmw.entry import AuditEntry
+from auditmw.entry import AuditEntry, to_datetime
 from auditmw.trail import AuditTrail
 
 PAGE: Final = 50
+INDEXED: Final = timedelta(days=7)
+"""What lies in so much time is found by when it started, and then all of it is looked at."""
 TEXTS: Final = ("user_id", "model", "status", "action", "kind", "tenant", "session_id", "subject", "call_id")
 """What an entry may be found by, as it is."""
 
@@ -66,9 +68,10 @@ class _Stretch(NamedTuple):
 
 
 def _stretch(trail: AuditTrail, wanted: Mapping[str, Any], bounds: Mapping[str, int]) -> _Stretch:
-    """The leaves that a page is filled from: so many at most, unless a time or an index bounds what is looked at."""
+    """The leaves that a page is filled from: so many at most, unless an index bounds what is looked at."""
     after, before = bounds.get("after"), bounds.get("before")
-    is_bounded = "call_id" in wanted or wanted["since"] or wanted["until"]
+    since, until = wanted["since"], wanted["until"] or to_datetime(trail.clock.now_us())
+    is_bounded = "call_id" in wanted or (since is not None and until - since <= INDEXED)
     if is_bounded or not wanted.keys() & set(TEXTS):
         return _Stretch(0 if after is None else after + 1, before)
     if after is not None:

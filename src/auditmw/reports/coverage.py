@@ -12,6 +12,7 @@ from auditmw.entry import AuditEntry
 from auditmw.reports.columns import Answer, Column
 from auditmw.reports.grouping import columns_for
 from auditmw.reports.report import Question, Report
+from auditmw.rollups.calls import is_unpriced
 
 
 class CoverageRow(msgspec.Struct, kw_only=True):
@@ -86,7 +87,7 @@ def _of_attempt(entry: AuditEntry) -> Iterable[str]:
     yield "recorded"
     if entry.status in {"interrupted", "abandoned"}:
         yield entry.status
-    if entry.cost_status not in {"priced", "not_billed"}:
+    if is_unpriced(entry):
         yield "unpriced"
     if entry.cost_status != "not_billed" and not (entry.usage_complete and entry.output_tokens is not None):
         yield "without usage"

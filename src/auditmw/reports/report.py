@@ -14,7 +14,7 @@ from auditmw.reports.columns import Answer, Column
 from auditmw.reports.grouping import columns_for
 from auditmw.rollups.calls import calls_of, ending
 from auditmw.rollups.days import DAY_KEY, DayCell
-from auditmw.rollups.grouping import Cell, added, grouped, week_start
+from auditmw.rollups.grouping import WEEK_US, Cell, added, grouped, week_start
 from auditmw.rollups.hours import HOUR_KEY, HourCell
 from auditmw.rollups.weeks import WEEK_KEY, WeekCell
 
@@ -81,7 +81,7 @@ class Report(msgspec.Struct, frozen=True):
         if not self.lookback:
             return question.since, question.until
         since = week_start(to_us(min(question.since, question.until - self.lookback)))
-        until = week_start(to_us(question.until) - 1) + 7 * 86_400_000_000
+        until = week_start(to_us(question.until) - 1) + WEEK_US
         return to_datetime(since), to_datetime(until)
 
 

@@ -84,9 +84,19 @@ def ending(calls: Iterable[ReportedCall], status: str | None) -> Iterable[Report
     return calls if status is None else (call for call in calls if call.last.status == status)
 
 
+def starting(calls: Iterable[ReportedCall], since_us: int, until_us: int) -> Iterable[ReportedCall]:
+    """Those whose last attempt started from the one moment on and before the other."""
+    return (call for call in calls if since_us <= call.last.timestamp_us < until_us)
+
+
 def may_have_others(entry: AnyAttempt) -> bool:
     """Whether the entry's call may have other attempts; one that succeeded at once has none."""
     return entry.status != "success" or entry.attempt != 0
+
+
+def is_unpriced(entry: AnyAttempt) -> bool:
+    """Not priced in whole, though it may have cost something: an entry without any `cost_status` counts too."""
+    return entry.cost_status not in {"priced", "not_billed"}
 
 
 def tokens_of(entry: AnyAttempt) -> int | None:
@@ -99,7 +109,7 @@ def tokens_of(entry: AnyAttempt) -> int | None:
 
 
 def _first(entry: AnyAttempt) -> ReportedCall:
-    return ReportedCall(entry, (entry,), entry.cost_nano, _is_unpriced(entry), tokens_of(entry))
+    return ReportedCall(entry, (entry,), entry.cost_nano, is_unpriced(entry), tokens_of(entry))
 
 
 def _joined(call: ReportedCall, entry: AnyAttempt) -> ReportedCall:
@@ -107,7 +117,7 @@ def _joined(call: ReportedCall, entry: AnyAttempt) -> ReportedCall:
         last=entry if _order(entry) > _order(call.last) else call.last,
         all=(*call.all, entry),
         cost_nano=_sum((call.cost_nano, entry.cost_nano)),
-        unpriced=call.unpriced or _is_unpriced(entry),
+        unpriced=call.unpriced or is_unpriced(entry),
         tokens=_sum((call.tokens, tokens_of(entry))),
     )
 
@@ -115,11 +125,6 @@ def _joined(call: ReportedCall, entry: AnyAttempt) -> ReportedCall:
 def _order(entry: AnyAttempt) -> tuple[int, int, str]:
     """By which the last attempt is the last, in whatever order they come."""
     return entry.attempt, entry.timestamp_us, entry.request_id
-
-
-def _is_unpriced(entry: AnyAttempt) -> bool:
-    """Not priced in whole, though it may have cost something: an entry without any `cost_status` counts too."""
-    return entry.cost_status not in {"priced", "not_billed"}
 
 
 def _sum(values: Iterable[int | None]) -> int | None:

@@ -14,6 +14,7 @@ from auditmw.rollups.calls import AnyAttempt, ReportedCall
 
 DAY_US: Final = 86_400_000_000
 HOUR_US: Final = DAY_US // 24
+WEEK_US: Final = 7 * DAY_US
 FIRST_MONDAY: Final = 4
 """1970-01-05, in days since the epoch."""
 

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 from typing import Final, TypeVar
 
-from auditmw.rollups.calls import calls_of
-from auditmw.rollups.cells import Cells
 from auditmw.rollups.days import DayCell
-from auditmw.rollups.grouping import DAY_US, Group, us_of_day, week_of
+from auditmw.rollups.grouping import Group, us_of_day, week_of
 from auditmw.rollups.weeks import WeekCell
-from auditmw.stores.rollup_view import Dialect, Fetch, RollupView
+from auditmw.stores.rollup_view import Dialect, Fetch
 
 C = TypeVar("C", DayCell, WeekCell)
 _NAMED: Final = """
@@ -32,16 +30,6 @@ async def named_in(fetch: Fetch, since: str, until: str) -> list[tuple[str, str]
     people = "user_id, tenant"
     rows = await fetch(_NAMED.format(what=people, what_of_weeks=people), since, until)
     return [(user_id, tenant) for user_id, tenant in rows]
-
-
-async def cells_of_week(view: RollupView, week: str, watermark: int) -> Cells:
-    """What the entries below a leaf give for the calls of a week that say whose they are, read day by day."""
-    cells, first_us = Cells(), us_of_day(week)
-    for start_us in range(first_us, first_us + 7 * DAY_US, DAY_US):
-        for call in calls_of(await view.during(start_us, start_us + DAY_US, below=watermark, named=True)):
-            if start_us <= call.last.timestamp_us < start_us + DAY_US:
-                cells.count(call)
-    return cells
 
 
 async def came_before(fetch: Fetch, dialect: Dialect, first: int, until: int, day: str) -> bool:

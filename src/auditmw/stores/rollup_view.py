@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple
 from msgspec import structs
 
 from auditmw.canonical import canonical_json
-from auditmw.rollups.calls import ATTEMPT_FIELDS, Attempt
+from auditmw.rollups.calls import ATTEMPT_FIELDS, Attempt, calls_of, starting
 from auditmw.rollups.cells import SIMPLE_CALL, SIMPLE_SUMS, Cells, delta, of_calls, open_calls
 from auditmw.rollups.days import DayCell
-from auditmw.rollups.grouping import HOUR_US, Group
+from auditmw.rollups.grouping import DAY_US, HOUR_US, Group
 from auditmw.rollups.hours import HourCell
 from auditmw.rollups.weeks import WEEK_KEY, WeekCell
 from auditmw.stores.rollup_rows import (
@@ -143,6 +143,16 @@ class RollupView:
         known = {attempt.request_id for attempt in found}
         others = await self.others(found, below)
         return [*found, *(attempt for attempt in others if attempt.request_id not in known)]
+
+    async def cells_of_days(self, since_us: int, until_us: int, *, below: int, named: bool = False) -> Cells:
+        """The cells of the calls of these whole days, of leaves below, read day by day; `named` as above."""
+        cells = Cells()
+        for start_us in range(since_us, until_us, DAY_US):
+            end_us = start_us + DAY_US
+            attempts = await self.during(start_us, end_us, below=below, named=named)
+            for call in starting(calls_of(attempts), start_us, end_us):
+                cells.count(call)
+        return cells
 
     async def others(self, attempts: Sequence[Attempt], below: int) -> list[Attempt]:
         """The attempts of the same calls whose leaf indexes lie below; those that are given among them."""

@@ -16,10 +16,10 @@ from typing import Any, Final, NamedTuple, TypeVar
 from auditmw.rollups.calls import calls_of
 from auditmw.rollups.cells import Cells, cells_of
 from auditmw.rollups.days import DAY_KEY, DAY_SUMS, USER_KEY, DayCell
-from auditmw.rollups.grouping import DAY_US, Cell, Group, added, day_of, us_of_day, week_start
+from auditmw.rollups.grouping import WEEK_US, Cell, Group, added, day_of, us_of_day, week_start
 from auditmw.rollups.hours import HOUR_KEY
 from auditmw.rollups.weeks import WEEK_KEY, WeekCell
-from auditmw.stores.rollup_names import came_before, cells_of_week, first_named_week, moved, named_in
+from auditmw.stores.rollup_names import came_before, first_named_week, moved, named_in
 from auditmw.stores.rollup_rows import (
     HOUR_VALUES,
     WEEK_VALUES,
@@ -35,7 +35,6 @@ from auditmw.stores.rollup_view import COLUMN_OF, Dialect, Extent, Fetch, Rollup
 
 Many = Callable[[str, list[tuple[Any, ...]]], Awaitable[Any]]
 C = TypeVar("C", bound=Cell)
-WEEK_US: Final = 7 * DAY_US
 _NAMES_AT_ONCE: Final = 5
 _PAUSES: Final = 1.5
 """So much longer than it was taken a store is left to its writers."""
@@ -147,7 +146,7 @@ class Rollups:
             end = day_of(us_of_day(week) + WEEK_US)
             view = RollupView(fetch, self._dialect)
             known = await view.extent()
-            kept = await cells_of_week(view, week, known.watermark)
+            kept = await view.cells_of_days(us_of_day(week), us_of_day(end), below=known.watermark, named=True)
             people = await named_in(fetch, week, min(end, before))
         for start in range(0, len(people), _NAMES_AT_ONCE):
             began = time.monotonic()
@@ -177,12 +176,7 @@ class Rollups:
                     f"DELETE FROM {table.name} WHERE {when} >= ?1 AND {when} < ?2", day_of(since_us), day_of(until_us)
                 )
             view = RollupView(tx.fetch, self._dialect)
-            watermark = (await view.extent()).watermark
-            cells = Cells()
-            for start_us in range(since_us, until_us, DAY_US):
-                for call in calls_of(await view.during(start_us, start_us + DAY_US, below=watermark)):
-                    if start_us <= call.last.timestamp_us < start_us + DAY_US:
-                        cells.count(call)
+            cells = await view.cells_of_days(since_us, until_us, below=(await view.extent()).watermark)
             await self._add_days(tx, cells.days)
             await self._merge(tx, _HOURS, cells.hours)
             await self._merge(tx, _WEEKS, cells.weeks)
