@@ -42,6 +42,15 @@ async def test_every_overview_is_drawn(query, browse):
     assert response.text.count("<svg") == 6
 
 
+@pytest.mark.parametrize(("days", "of"), [(1, "the last 24 hours"), (30, "the last 7 days")])
+async def test_the_overview_leads_to_the_most_unusual_calls(days, of, browse):
+    response = await browse(f"/?days={days}")
+    unusual = response.text.partition(f"The most unusual calls of {of}")[2]
+    assert re.search(r'/entries/(\S+?)"', unusual)[1] == "long"
+    assert f"/reports/anomalies?days={days}" in unusual
+    assert 1 <= unusual.count("/entries/") <= asking.UNUSUAL
+
+
 async def test_a_tenant_of_no_calls_has_an_overview_too(browse):
     assert "No call was recorded" in words(await browse("/?tenant=nobody"))
 
