@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
@@ -58,8 +59,9 @@ class Spending:
         self._refresh_ns = int(refresh * 1e9)
         self._lock = threading.Lock()
         self._start: datetime | None = None
-        self._stored: dict[str | None, int] = {}
+        self._nano: Counter[str | None] = Counter()
         self._own: dict[str, tuple[str, int]] = {}
+        """Of which entries the store has not said that it counts them; in an outage they become many."""
         self._asked_ns = 0
         self._first: Future[None]
         self._asking: Future[None]
@@ -75,7 +77,7 @@ class Spending:
         now_ns, start = self._trail.clock.monotonic_ns(), self._period_start()
         with self._lock:
             if self._start != start:  # a new period: nothing of the last one counts
-                self._start, self._stored, self._own, self._asked_ns = start, {}, {}, now_ns
+                self._start, self._nano, self._own, self._asked_ns = start, Counter(), {}, now_ns
                 self._first = self._asking = self._ask(start)
             elif self._asking.done() and now_ns - self._asked_ns >= self._refresh_ns:
                 self._asked_ns = now_ns
@@ -85,12 +87,13 @@ class Spending:
     def nano(self, name: str) -> int:
         """Nanodollars that were spent under a name in this period, as far as is known."""
         with self._lock:
-            return self._stored.get(name, 0) + sum(amount for other, amount in self._own.values() if other == name)
+            return self._nano[name]
 
     def add(self, name: str, nano: int, request_id: str) -> None:
         """Count what this process has spent, before the entry is sealed."""
         with self._lock:
             self._own[request_id] = (name, nano)
+            self._nano[name] += nano
 
     def _period_start(self) -> datetime:
         return period_start(to_datetime(self._trail.clock.now_us()), self._period)
@@ -115,8 +118,11 @@ class Spending:
                 return
             with self._lock:
                 if self._start == start:
-                    self._stored, counted = answer.result()
+                    stored, counted = answer.result()
                     self._own = {entry: spent for entry, spent in self._own.items() if entry not in counted}
+                    self._nano = Counter(stored)
+                    for name, nano in self._own.values():
+                        self._nano[name] += nano
             done.set_result(None)
 
         def failed(error: BaseException) -> None:
