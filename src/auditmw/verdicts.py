@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from auditmw.entry import to_rfc3339
-from auditmw.log.examine import RESTRICTED
+from auditmw.log.declared import RESTRICTED
 from auditmw.log.report import Report, Verdict
 
 LIMITS: Final = "Verified means: not changed since it was signed. It does not mean that what was written was true."

@@ -80,6 +80,7 @@ def test_28_a_changed_value_in_an_erasable_class_is_tampering(trail):
         {"classes": "who", "leaves": [[77, 77]]},
         {"classes": ["who"], "leaves": {"77": 77}},
         {"classes": ["who"], "leaves": [77]},
+        {"classes": [["who"]], "leaves": [[77, 77]]},
     ],
 )
 def test_29_a_value_that_is_gone_without_an_entry_that_says_so_is_tampering(trail, erase, declare, declaration):

@@ -163,6 +163,50 @@ def test_an_entry_that_somebody_hides_is_tampered_with(trail, make_entry, mark):
     assert "is hidden, and no erase or retain entry says why" in report.findings[0].message
 
 
+@pytest.fixture
+def kept_in_part(trail, make_entry, erase, privacy, log):
+    """A trail of alice's: a floor keeps the error message of two entries, and a hold the whole of a third one."""
+    trail.append("w", [make_entry(n) for n in range(3)])
+    set_policy(log, privacy, KEPT)
+    add_hold(log, privacy, "a claim", session_id="session-2")
+    assert erase().restricted == 3
+    assert trail.verify().findings == []
+    return trail
+
+
+@pytest.mark.parametrize("request_id", ["r0", "r2"])
+def test_an_entry_that_somebody_shows_again_is_tampered_with(kept_in_part, request_id):
+    kept_in_part.change(f"UPDATE audit_entries SET restricted = NULL WHERE request_id = '{request_id}'")
+    report = kept_in_part.verify()
+    assert (report.verdict, len(report.findings)) == ("tampered", 1)
+    assert report.findings[0].message.startswith(f"entry {request_id[1:]} is restricted, as an erase entry says")
+
+
+def test_a_mark_of_another_erasure_is_tampered_with(kept_in_part, make_entry, log, privacy, erase):
+    kept_in_part.append("v", [make_entry(9, user_id="bob")])
+    add_hold(log, privacy, "a claim", user_id="bob")
+    assert erase(Person(user_id="bob")).answer == "deferred"
+    assert kept_in_part.verify().findings == []
+    bobs = "SELECT restricted FROM audit_entries WHERE request_id = 'r9'"
+    kept_in_part.change(f"UPDATE audit_entries SET restricted = ({bobs}) WHERE request_id = 'r0'")
+    (finding,) = kept_in_part.verify().findings
+    assert finding.message == "entry 0 is hidden, and no erase or retain entry says why"
+
+
+def test_what_was_asked_for_again_is_to_be_marked_too(kept_in_part, make_entry, erase):
+    kept_in_part.append("w", [make_entry(9)], first_seq=4)
+    erase()
+    assert kept_in_part.verify().findings == []
+    kept_in_part.change("UPDATE audit_entries SET restricted = NULL WHERE request_id = 'r9'")
+    assert kept_in_part.verify().verdict == "tampered"
+
+
+def test_an_erasure_that_goes_on_and_finds_nothing_new_answers_once(kept_in_part, later):
+    for days in (1, 2):
+        assert [receipt.answer for receipt in later(days=days)] == ["deferred"]
+    assert len(kept_in_part.controls("erasure")) == 1
+
+
 def test_a_partial_erasure_killed_between_any_two_steps_loses_sight_of_no_entry(trail, make_entry, privacy, log, later):
     set_policy(log, privacy, KEPT)
     killed = 0

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditmw.privacy.runs import portions, total, without
+from auditmw.log.findings import without
+from auditmw.privacy.runs import portions, total
 
 runs = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 8)).map(lambda run: (run[0], sum(run))), max_size=9)
 

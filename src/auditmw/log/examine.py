@@ -25,9 +25,9 @@ _PLACE: Final = {name: place for place, name in enumerate(STORED_FIELDS)}
 _V, _KIND, _ACTION = _PLACE["v"], _PLACE["kind"], _PLACE["action"]
 _WRITER, _SEQ, _STORED_AT = _PLACE["writer"], _PLACE["seq"], _PLACE["stored_at_us"]
 _REQUEST_ID, _METADATA, _HASH_KEY = _PLACE["request_id"], _PLACE["metadata"], _PLACE["hash_key_id"]
-RESTRICTED: Final = "restricted"
-RESTRICTED_BIT: Final = 1 << len(CLASSES)
-"""Beside the bits of the erased classes: nothing is gone, and queries leave the entry out."""
+BARE: Final = 1 << len(CLASSES)
+"""Beside the bits of the erased classes: that no class is left."""
+_METADATA_BIT: Final = next(c.bit for c in CLASSES if c.name == "metadata")
 _NO_HASH: Final = bytes(HASH_BYTES)
 _HASH_CHANGED: Final = "was changed: its stored values do not give its leaf hash"
 
@@ -35,7 +35,7 @@ _HASH_CHANGED: Final = "was changed: its stored values do not give its leaf hash
 class Row(NamedTuple):
     """An entry as it is stored: `values` in the order of `STORED_FIELDS`, None where they cannot be read.
 
-    `restricted` is not None where queries leave it out.
+    `restricted` names the erasure for which queries leave it out.
     """
 
     leaf_index: int
@@ -99,6 +99,7 @@ class Examined(NamedTuple):
 
     `hashes` are the stored leaf hashes: where an entry does not give its own, that is a finding, and the others can
     still be held against the signed roots. `sequences` are runs of (writer, first number, count) in leaf order.
+    `erased` are the entries that lost classes or are restricted: leaf, bits (see `BARE`), and by which erasure.
     """
 
     first: int
@@ -106,7 +107,7 @@ class Examined(NamedTuple):
     stored_at: array[int]
     sequences: list[tuple[str | None, int, int]]
     controls: list[Control]
-    erased: list[tuple[int, int]]
+    erased: list[tuple[int, int, str | None]]
     unknown: list[int]
     hash_keys: set[str]
     tiles: Mapping[int, bytes] | None
@@ -144,8 +145,9 @@ def examine(chunk: Chunk, verifiers: Sequence[Verifier] = ()) -> Examined:
         stored_at.append(moment if _is_time(moment := values[_STORED_AT]) else 0)
         if values[_KIND] == "control":
             controls.append(_control(row, values))
-        if mask := row.erased | (RESTRICTED_BIT if row.restricted is not None else 0):
-            erased.append((row.leaf_index, mask))
+        if row.erased or row.restricted is not None:
+            mask = row.erased | (BARE if _is_bare(row, values) else 0)
+            erased.append((row.leaf_index, mask, row.restricted))
         if values[_V] != SCHEMA_VERSION or values[_KIND] not in KINDS:
             unknown.append(row.leaf_index)
         hash_keys.add(values[_HASH_KEY])
@@ -162,6 +164,12 @@ def examine(chunk: Chunk, verifiers: Sequence[Verifier] = ()) -> Examined:
         heads=_heads(chunk.checkpoints, verifiers, findings),
         findings=findings,
     )
+
+
+def _is_bare(row: Row, values: Sequence[Any]) -> bool:
+    """Whether nothing can be removed any more: metadata of the trail's own entries stay."""
+    gone = row.erased | (_METADATA_BIT if values[_KIND] == "control" else 0)
+    return all(gone & c.bit or row.salts[c.slot] == _NO_HASH for c in CLASSES)
 
 
 def _content_finding(row: Row, stored: bytes | None) -> Finding | None:

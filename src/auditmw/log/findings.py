@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 import msgspec
+
+Run = tuple[int, int]
+_BEHIND_ALL: Final = (1 << 63, 1 << 63)
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -42,3 +46,28 @@ def runs(indexes: Iterable[int]) -> list[tuple[int, int]]:
         else:
             found.append((index, index))
     return found
+
+
+def merged(found: Iterable[Run]) -> list[Run]:
+    """Runs in order, with those that overlap or touch as one."""
+    whole: list[Run] = []
+    for first, last in sorted(found):
+        if whole and first <= whole[-1][1] + 1:
+            whole[-1] = (whole[-1][0], max(last, whole[-1][1]))
+        else:
+            whole.append((first, last))
+    return whole
+
+
+def without(found: Iterable[Run], taken: Iterable[Run]) -> Iterator[Run]:
+    """What of these runs, in order and each once, no run of `taken` covers."""
+    covers = iter([*merged(taken), _BEHIND_ALL])
+    cover = next(covers)
+    for first, last in merged(found):
+        at = first
+        while at <= last:
+            while cover[1] < at:
+                cover = next(covers)
+            if at < cover[0]:
+                yield at, min(last, cover[0] - 1)
+            at = cover[1] + 1

@@ -108,7 +108,7 @@ class Verification:
         if self._start.size and not self._declarations.allows(self._start):
             self._found([about_run("missing", 0, self._start.size - 1, "is missing, and no retain entry says why")])
         erased, unexplained = self._erasures.explained_by(self._declarations)
-        self._found(unexplained)
+        self._found([*unexplained, *self._erasures.shown_again(self._declarations, self._start.size)])
         return Report(
             origin=self._trail.origin,
             entries=self._ascent.frontier.size - self._start.size,

@@ -13,14 +13,14 @@ from uuid import uuid4
 import msgspec
 
 from auditmw.entry import to_datetime, to_rfc3339
-from auditmw.log.examine import RESTRICTED
-from auditmw.log.findings import runs
+from auditmw.log.declared import RESTRICTED
+from auditmw.log.findings import runs, without
 from auditmw.log.leaf import CLASSES, erase
 from auditmw.privacy.control import ControlLog
 from auditmw.privacy.journals import erase_set_aside, is_set_aside, wait_for_journals
 from auditmw.privacy.person import Person, entries_of, is_known, require_one_tenant
 from auditmw.privacy.receipt import Answer, Receipt
-from auditmw.privacy.runs import declared, portions, total, without
+from auditmw.privacy.runs import declared, portions, total
 from auditmw.privacy.standing import Standing
 from auditmw.stores.filters import Condition
 from auditmw.stores.privacy import DeclaredEntry, ErasedRow, KeptRow, PrivacyStore, alone
@@ -42,7 +42,6 @@ class Request(msgspec.Struct, kw_only=True):
     searched: bool = False
     """Whether all that there was of the person then is gone or bears this id: what they do later is no part of it."""
     set_aside: int = 0
-    answer: Answer | None = None
 
 
 class Erasure:
@@ -184,7 +183,7 @@ class Erasure:
 
     def _finish(self, request: Request, answer: Answer, kept: list[str], restricted: int) -> Receipt:
         receipt = self._receipt(request, answer, kept, restricted)
-        if request.answer != answer:
+        if not self._has_answered(request, answer):
             self._step("answer")
             self._log.declare(
                 "erasure",
@@ -195,7 +194,6 @@ class Erasure:
                 restricted=restricted,
                 set_aside=request.set_aside,
             )
-            request.answer = answer
         self._save(request)
         if answer == "erased":
             self._step("forget")
@@ -203,6 +201,13 @@ class Erasure:
             self._store.delete_setting(PREFIX + request.id)
             self._scrub_rest()
         return receipt
+
+    def _has_answered(self, request: Request, answer: Answer) -> bool:
+        """Whether the log says so, and of all that was declared: from then on `verify` holds the trail to it."""
+        answers, said = self._said("erasure", request), self._declarations(request)
+        if not answers or answers[-1].metadata.get("answer") != answer:
+            return False
+        return not said or said[-1].leaf_index < answers[-1].leaf_index
 
     def _scrub_rest(self) -> None:
         if self._store.settings(_SCRUB):
@@ -219,7 +224,10 @@ class Erasure:
         self._store.set_setting(PREFIX + request.id, msgspec.to_builtins(request))
 
     def _declarations(self, request: Request) -> list[DeclaredEntry]:
-        return [one for one in self._store.controls("erase") if one.metadata.get("erasure") == request.id]
+        return self._said("erase", request)
+
+    def _said(self, action: str, request: Request) -> list[DeclaredEntry]:
+        return [one for one in self._store.controls(action) if one.metadata.get("erasure") == request.id]
 
     def _receipt(self, request: Request, answer: Answer, kept: list[str], restricted: int) -> Receipt:
         said = self._declarations(request)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from auditmw.log.findings import without
 from auditmw.log.leaf import CLASSES, erase
 from auditmw.privacy.due import Cut, removable
 from auditmw.privacy.holds import PROGRESS, held_runs, is_held
 from auditmw.privacy.job import Job
-from auditmw.privacy.runs import declared, portions, total, without
+from auditmw.privacy.runs import declared, portions, total
 from auditmw.stores.privacy import ErasedRow
 
 

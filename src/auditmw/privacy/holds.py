@@ -11,10 +11,9 @@ import msgspec
 
 from auditmw.entry import to_us
 from auditmw.errors import ConfigurationError
-from auditmw.log.findings import runs
+from auditmw.log.findings import Run, runs
 from auditmw.log.leaf import STORED_FIELDS
 from auditmw.privacy.control import ControlLog
-from auditmw.privacy.runs import Run
 from auditmw.stores.filters import Condition
 from auditmw.stores.privacy import KeptRow, PrivacyStore
 

@@ -1,43 +1,15 @@
-"""Runs of leaf indexes, `(first, last)` each, in order and apart: how a declaration says which entries it is about."""
+"""How a declaration says which entries it is about: in runs of leaf indexes, in order and apart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
+from auditmw.log.findings import Run, merged
 from auditmw.stores.privacy import DeclaredEntry
 
-Run = tuple[int, int]
 _MOST: Final = 2000
 """So many runs one entry names."""
-
-
-def without(runs: Iterable[Run], taken: Iterable[Run]) -> Iterator[Run]:
-    """What of `runs` no run of `taken` covers."""
-    covers = sorted(taken)
-    for first, last in runs:
-        at = first
-        for cover_first, cover_last in covers:
-            if cover_last < at:
-                continue
-            if cover_first > last:
-                break
-            if cover_first > at:
-                yield at, cover_first - 1
-            at = cover_last + 1
-        if at <= last:
-            yield at, last
-
-
-def merged(found: Iterable[Run]) -> list[Run]:
-    """Runs in order, with those that overlap or touch as one."""
-    whole: list[Run] = []
-    for first, last in sorted(found):
-        if whole and first <= whole[-1][1] + 1:
-            whole[-1] = (whole[-1][0], max(last, whole[-1][1]))
-        else:
-            whole.append((first, last))
-    return whole
 
 
 def portions(found: Iterable[Run]) -> Iterator[Sequence[Run]]:
