@@ -15,7 +15,7 @@ from auditmw.following import follow
 from auditmw.futures import wait_for
 from auditmw.privacy.governance import Governance
 from auditmw.privacy.reads import Reads
-from auditmw.querying import Pages, Record, Wanted, checked_filter, opened
+from auditmw.querying import Pages, Record, Wanted, about_query, checked_filter, opened
 from auditmw.readers import Readers
 from auditmw.reports import REPORTS, question_for
 from auditmw.reports.columns import Answer
@@ -86,10 +86,9 @@ class Answering:
         if "restricted" in wanted:
             raise ConfigurationError("restricted entries are not followed: ask for them with query()")
         self.pages(**wanted)  # so that mistakes show here
-        about = {"filter": sorted(wanted), "subject": wanted.get("subject") or wanted.get("user_id")}
 
         async def begin() -> None:
-            await wait_for(told := self.looked("subscribe", tenant=wanted.get("tenant"), **about))
+            await wait_for(told := self.looked("subscribe", **about_query(wanted)))
             told.result()
 
         return follow(lambda **asked: self.pages(**asked).awaited(), every, backlog, wanted, begin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import datetime
@@ -53,6 +53,18 @@ class Wanted(TypedDict, total=False):
     limit: int | None
     newest_first: bool
     restricted: str | None
+
+
+def about_query(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record of a read says of a query: by which fields it asked, and about whom.
+
+    The values of other conditions may be about people too, and records of reads stay.
+    """
+    return {
+        "filter": sorted(name for name, value in wanted.items() if value is not None),
+        "subject": wanted.get("subject") or wanted.get("user_id"),
+        "tenant": wanted.get("tenant"),
+    }
 
 
 def checked_filter(**wanted: Unpack[Wanted]) -> Filter:

@@ -9,7 +9,7 @@ from auditmw.context import current_binding
 from auditmw.intake import Intake
 from auditmw.privacy.governance import Governance
 from auditmw.privacy.reads import is_recorded
-from auditmw.querying import Record, Told, Wanted, say_nothing
+from auditmw.querying import Record, Told, Wanted, about_query, say_nothing
 from auditmw.stores.protocol import Store
 
 
@@ -22,10 +22,7 @@ class Readers:
         self._begin = begin
 
     def of(self, what: str, *, actor: str | None = None, purpose: str | None = None, **about: Any) -> Record:
-        """What puts a read of this kind on record; by whoever is bound to the running task, unless an actor is given.
-
-        Of conditions it names the fields alone: their values may be about people, and records of reads stay.
-        """
+        """What puts a read of this kind on record; by whoever is bound to the running task if no actor is given."""
         if actor is None and (binding := current_binding()) is not None:
             actor = binding.user_id
         said = {name: value for name, value in {"what": what, "purpose": purpose, **about}.items() if value is not None}
@@ -42,14 +39,8 @@ class Readers:
 
         return record
 
-    def of_query(self, wanted: Wanted, what: str = "query") -> Record:
+    def of_query(self, wanted: Wanted) -> Record:
         """The same of a query, and of whom it asked."""
-        given = {name: value for name, value in wanted.items() if value is not None}
-        purpose: Any = given.pop("restricted", None)
-        return self.of(
-            "restricted" if purpose is not None else what,
-            purpose=purpose,
-            filter=sorted(given),
-            subject=given.get("subject") or given.get("user_id"),
-            tenant=given.get("tenant"),
-        )
+        asked: dict[str, Any] = {**wanted}
+        purpose = asked.pop("restricted", None)
+        return self.of("query" if purpose is None else "restricted", purpose=purpose, **about_query(asked))

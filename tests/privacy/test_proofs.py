@@ -90,6 +90,7 @@ def test_the_command_shows_what_is_restricted_for_a_purpose_only(trail, make_ent
     assert run([*asked, "--class", "who", "--restricted", "--purpose", "claim 4711"]) == 0
     assert "alice" in capsys.readouterr().out
     (read,) = trail.controls("read")
+    assert read.subject == "alice"
     assert read.metadata == {
         "what": "restricted",
         "purpose": "claim 4711",

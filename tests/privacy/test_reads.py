@@ -229,6 +229,34 @@ def test_what_is_given_away_is_on_record_unless_no_read_is(trail, chosen, auditm
     assert trail.select("SELECT count(*) FROM audit_settings WHERE name LIKE 'export/%'") == [(2,)]
 
 
+def test_an_export_says_by_what_it_asked_and_is_on_record_before_it_is_written(trail, chosen, auditmw, monkeypatch):
+    seen = []
+
+    def cut_off(_, entries, progress):
+        seen.append(next(iter(entries)).request_id)
+        seen.append([said["count"] for _, _, said in reads_of(trail)])
+        return 1
+
+    monkeypatch.setattr("auditmw.cli.export.Export.run", cut_off)
+    assert auditmw("export", "--format", "csv", "--since", "-1h", "--without", "who")[0] == 0
+    assert seen == ["r0", [2]]
+    assert reads_of(trail) == [
+        ("ann", None, {"what": "export", "format": "csv", "without": ["who"], "filter": ["since"], "count": 2})
+    ]
+
+
+def test_an_export_that_finds_nothing_writes_nothing(trail, chosen, auditmw):
+    assert auditmw("export", "--format", "jsonl", "--until", "-1h")[0] == 0
+    assert reads_of(trail) == []
+
+
+def test_where_every_read_is_on_record_an_export_leaves_out_the_ledger_alone(trail, chosen, auditmw):
+    chosen("all")
+    assert auditmw("export", "--format", "jsonl", "--no-record")[0] == 0
+    assert [(said["what"], said["count"]) for _, _, said in reads_of(trail)] == [("export", 2)]
+    assert trail.select("SELECT count(*) FROM audit_settings WHERE name LIKE 'export/%'") == [(0,)]
+
+
 def test_a_command_shows_restricted_entries_for_a_purpose_only(restricted, auditmw, monkeypatch, tmp_path):
     monkeypatch.setenv("AUDITMW_DB", restricted.url)
     assert "alice" not in auditmw("query", "--format", "json")[1]
@@ -262,6 +290,7 @@ def test_a_copy_for_a_person_counts_what_is_restricted_and_has_it_when_asked(
     for name in ("without", "with"):
         page = (tmp_path / name / "index.html").read_text()
         assert "To be erased, and kept by a law or for a dispute</h2><ul><li>2 entries</li>" in page
+    assert [said.get("restricted") for _, _, said in reads_of(restricted)] == [None, True]
 
 
 def test_a_long_read_is_on_record_page_by_page(trail, make_entry, chosen, auditmw):

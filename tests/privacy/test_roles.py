@@ -152,6 +152,36 @@ def test_a_policy_that_the_owner_keeps_is_obeyed_under_the_writers_role(
     assert [entry.metadata for entry in owner.entries()] == [None]
 
 
+@pytest.fixture
+def reader(owner, writer):
+    """The same trail for a login that may only read, where every read is on record."""
+    record(owner.url, "alice", reads="all")
+    run_postgres(owner.url, f"GRANT audit_reader TO {LOGIN}")
+    run_postgres(owner.url, f"REVOKE audit_writer FROM {LOGIN}")
+    return writer
+
+
+@pytest.mark.parametrize("command", [["query"], ["tail", "--no-follow"], ["report", "cost"]])
+def test_who_may_only_read_is_told_what_a_read_on_record_needs(owner, reader, capsys, command):
+    assert run([*command, "--db", reader.url]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "such a read is on record in this trail" in said.err
+    assert "audit_reader and audit_writer" in said.err
+    run_postgres(owner.url, f"GRANT audit_writer TO {LOGIN}")
+    assert run([*command, "--db", reader.url]) == 0
+    assert len(owner.controls("read")) == 1
+
+
+def test_who_may_only_read_is_told_that_the_ledger_of_exports_is_the_owners(owner, reader, capsys):
+    command = ["export", "--format", "jsonl", "--db", reader.url]
+    assert run(command) == 1
+    assert "leave that out with --no-record" in capsys.readouterr().err
+    owner.change("DELETE FROM audit_settings WHERE name = 'reads'")
+    assert run([*command, "--no-record"]) == 0
+    assert "alice" in capsys.readouterr().out
+
+
 def renew(trail):
     async def renew():
         db = await asyncpg.connect(trail.url)

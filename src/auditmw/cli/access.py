@@ -11,7 +11,7 @@ import typer
 from auditmw.cli import DONE, NotFound
 from auditmw.cli.opening import DatabaseOption, required
 from auditmw.cli.output import say
-from auditmw.cli.reads import ActorOption, RestrictedOption
+from auditmw.cli.reads import ActorOption
 from auditmw.locations import key_directory
 from auditmw.privacy.access import give_access
 from auditmw.privacy.control import ControlLog
@@ -33,7 +33,9 @@ def access(
         str | None, typer.Option("--tenant", help="In which tenant; needed where the id occurs in several.")
     ] = None,
     content: Annotated[bool, typer.Option("--content", help="Decrypt prompts and answers that are kept.")] = False,
-    restricted: RestrictedOption = False,
+    restricted: Annotated[
+        bool, typer.Option("--restricted", help="With what an erasure wants gone and something keeps.")
+    ] = False,
     purpose: Annotated[str, typer.Option("--purpose", help="What for, for the record.")] = "access request",
     actor: ActorOption = None,
     db: DatabaseOption = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +16,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from auditmw.cli.moments import parse_moment
 from auditmw.cli.opening import DatabaseOption, reading, required
 from auditmw.cli.output import say
-from auditmw.cli.reads import ActorOption, PurposeOption, RestrictedOption, purpose_of
+from auditmw.cli.reads import ActorOption, PurposeOption, RestrictedOption, handed_out, on_record, purpose_of
 from auditmw.entry import FIELD_CLASSES, KINDS
 from auditmw.errors import ConfigurationError
 from auditmw.exporters import FORMATS
 from auditmw.exporting import Export, without
-from auditmw.exporting import Progress as Told
-from auditmw.privacy.exported import export_on_record
+from auditmw.exporting import Progress as ToldProgress
+from auditmw.privacy.exported import enter_export
+from auditmw.querying import Told, about_query, say_nothing
 from auditmw.stores.privacy import has_privacy
 from auditmw.trail import AuditTrail
 
@@ -31,6 +32,8 @@ EXAMPLES: Final = (
     "auditmw export --format ocsf --out siem.jsonl --cursor siem.cursor   [dim]# only what is new[/dim]",
     "auditmw export --format csv --without who --without metadata > calls.csv",
 )
+AT_ONCE: Final = 5000
+"""So many entries are put on record together, before they are written."""
 _NAMES: Final = "; ".join(f"{form.name}: {form.about}" for form in FORMATS.values())
 
 
@@ -58,7 +61,7 @@ def export(
     purpose: PurposeOption = None,
     actor: ActorOption = None,
     record: Annotated[
-        bool, typer.Option(help="Put it on record; not possible on a replica, or as a role that only reads.")
+        bool, typer.Option(help="Put it on record, where it goes too: for the trail's owner, and not on a replica.")
     ] = True,
 ) -> None:
     """Write entries in a format of another system, oldest first.
@@ -72,34 +75,38 @@ def export(
     now = datetime.now(UTC)
     run = Export(FORMATS[form], out, cursor)
     stripped = without(leave_out or ())
-    wanted: dict[str, Any] = {
+    asked: dict[str, Any] = {
         "since": since and parse_moment(since, now),
         "until": until and parse_moment(until, now),
         "kind": kind,
         "tenant": tenant,
-        "after": run.after,
-        "restricted": purpose_of(purpose, restricted=restricted),
     }
+    wanted = asked | {"after": run.after, "restricted": purpose_of(purpose, restricted=restricted)}
     if restricted and not record:
         raise ConfigurationError("restricted entries are given away on record only: leave --no-record out")
     url = required(db)
-    to = "standard output" if out is None else str(out.absolute())
+    ledger = record and has_privacy(url)
     with reading(url) as trail, ExitStack() as around:
-        count: Callable[[int], None] | None = None
-        if record and has_privacy(url):
-            entered = export_on_record(
-                url, form, to, leave_out or (), purpose=purpose, actor=actor, restricted=restricted
-            )
-            count = around.enter_context(entered)
+        told: Told = say_nothing
+        if ledger:
+            enter_export(url, form, "standard output" if out is None else str(out.absolute()))
+        if ledger or trail.reads().result() == "all":
+            about = {"format": form, "without": list(leave_out or ()), "restricted": restricted or None}
+            record_of = on_record(trail, "export", actor=actor, purpose=purpose, **about, **about_query(asked))
+            told = around.enter_context(record_of)
+
+        def handed(count: int | None) -> None:
+            if count:  # a run with a cursor that finds nothing new leaves no trace
+                told(count)
+
         progress = around.enter_context(_progress(trail, wanted))
-        written = run.run(map(stripped, trail.pages(**wanted).blocking()), progress)
-        if count is not None:
-            count(written)
+        entries = handed_out(trail.pages(**wanted).blocking(), handed, AT_ONCE)
+        written = run.run(map(stripped, entries), progress)
     say(f"{written:,} entries written{'' if out is None else f' to {out}'}")
 
 
 @contextmanager
-def _progress(trail: AuditTrail, wanted: dict[str, Any]) -> Iterator[Told | None]:
+def _progress(trail: AuditTrail, wanted: dict[str, Any]) -> Iterator[ToldProgress | None]:
     """A bar on stderr, where somebody looks at it."""
     if not sys.stderr.isatty():
         yield None

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from auditmw.cli import CANNOT_TELL, DONE, NotFound
 from auditmw.cli.opening import DatabaseOption, reading, required
 from auditmw.cli.output import say
-from auditmw.cli.reads import ActorOption, PurposeOption, RestrictedOption, on_record, purpose_of
-from auditmw.entry import FIELD_CLASSES
+from auditmw.cli.reads import ActorOption, PurposeOption, on_record, purpose_of
+from auditmw.entry import FIELD_CLASSES, AuditEntry
 from auditmw.errors import ConfigurationError, NotCovered, NoTrail
 from auditmw.keys import HashKey, find_key
 from auditmw.locations import home_of, key_directory
@@ -44,7 +44,9 @@ def prove(
         typer.Option(metavar="FILE", help="Show that this text (JSON, or plain) was sent or received."),
     ] = None,
     key_file: Annotated[Path | None, typer.Option(metavar="FILE", help="The digest key, for --content.")] = None,
-    restricted: RestrictedOption = False,
+    restricted: Annotated[
+        bool, typer.Option("--restricted", help="Though an erasure wants it gone and something keeps it: a --purpose.")
+    ] = False,
     purpose: PurposeOption = None,
     actor: ActorOption = None,
 ) -> int:
@@ -65,10 +67,14 @@ def prove(
         say(str(error))
         return CANNOT_TELL
     with reading(url) as trail:
-        hidden = bool(proof.classes) and not _shows(trail, identity)
+        entry = _entry(trail, identity, None)
+        hidden = bool(proof.classes) and entry is None
         if hidden and what_for is None:
             raise NotFound(f"{identity} is restricted: prove its core alone, or give --restricted and a --purpose")
-        about = {"purpose": purpose, "entry": identity, "classes": sorted(proof.classes)}
+        entry = entry or (_entry(trail, identity, what_for) if hidden else None)
+        about: dict[str, Any] = {"purpose": purpose, "entry": identity, "classes": sorted(proof.classes)}
+        if entry is not None:
+            about |= {"subject": entry.subject or entry.user_id, "tenant": entry.tenant}
         with on_record(trail, "restricted" if hidden else "prove", actor=actor, **about) as told:
             told(1)
     data = proof.to_json()
@@ -80,10 +86,11 @@ def prove(
     return DONE
 
 
-def _shows(trail: AuditTrail, request_id: str) -> bool:
-    """Whether an ordinary query gives the entry."""
-    asked: tuple[Wanted, ...] = ({"request_id": request_id}, {"request_id": request_id, "kind": "control"})
-    return any(True for wanted in asked for _ in trail.pages(**wanted).blocking())
+def _entry(trail: AuditTrail, request_id: str, what_for: str | None) -> AuditEntry | None:
+    """The entry, if it is not restricted; or if it is, for a purpose."""
+    kinds = (None, "control")
+    asked = [Wanted(request_id=request_id, restricted=what_for, kind=kind) for kind in kinds]
+    return next((entry for wanted in asked for entry in trail.pages(**wanted).blocking()), None)
 
 
 def _digest_key(db: str, key_file: Path | None) -> HashKey:

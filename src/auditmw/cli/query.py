@@ -12,16 +12,9 @@ from auditmw.cli.entries import entry_table
 from auditmw.cli.moments import parse_moment
 from auditmw.cli.opening import DatabaseOption, reading
 from auditmw.cli.output import Format, console, say, write_csv, write_json
-from auditmw.cli.reads import (
-    ActorOption,
-    PurposeOption,
-    RestrictedOption,
-    about_query,
-    handed_out,
-    on_record,
-    purpose_of,
-)
+from auditmw.cli.reads import ActorOption, PurposeOption, RestrictedOption, handed_out, on_record, purpose_of
 from auditmw.entry import JSON_NAMES, KINDS, STATUSES, AuditEntry
+from auditmw.querying import about_query
 
 SHOWN: Final = 50
 """How many entries the table shows unless told otherwise."""
@@ -81,9 +74,9 @@ def query(
         "until": until and parse_moment(until, now),
     }
     what_for = purpose_of(purpose, restricted=restricted)
-    what, about = "restricted" if restricted else "query", about_query(wanted, purpose)
+    what, about = "restricted" if restricted else "query", about_query(wanted)
     wanted |= {"newest_first": not oldest_first, "restricted": what_for}
-    with reading(db) as trail, on_record(trail, what, actor=actor, **about) as told:
+    with reading(db) as trail, on_record(trail, what, actor=actor, purpose=purpose, **about) as told:
         if form is Format.table:
             shown = SHOWN if limit is None else limit
             found = list(trail.pages(**wanted, limit=shown + 1).blocking())

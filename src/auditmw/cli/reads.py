@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import Annotated, Any
 
 import typer
 
 from auditmw.entry import AuditEntry
-from auditmw.errors import ConfigurationError
+from auditmw.errors import AuditError, ConfigurationError, StoreUnavailable
 from auditmw.privacy.control import ControlLog
 from auditmw.privacy.reads import is_recorded
 from auditmw.querying import PAGE, Told, say_nothing
@@ -42,33 +42,41 @@ def on_record(trail: AuditTrail, what: str, *, actor: str | None, **about: Any) 
     """What is told how many entries are read, before anybody sees them.
 
     Raises:
-        StoreError: this trail puts such reads on record, and cannot be written from here.
+        StoreUnavailable: this trail puts such reads on record, and cannot be written from here.
     """
     if not is_recorded(trail.reads().result(), what):
         yield say_nothing
         return
     said = {name: value for name, value in about.items() if value is not None}
-    with ControlLog(trail.url, actor=actor) as log:
+    with ExitStack() as around:
+        with _needed():
+            log = around.enter_context(ControlLog(trail.url, actor=actor))
 
         def tell(count: int | None) -> None:
             counted: dict[str, Any] = {} if count is None else {"count": count}
-            log.declare("read", what=what, **said, **counted)
+            with _needed():
+                log.declare("read", what=what, **said, **counted)
 
         yield tell
 
 
-def about_query(wanted: dict[str, Any], purpose: str | None) -> dict[str, Any]:
-    """What the record of a query says: by which fields it asked, and about whom."""
-    names = sorted(name for name, value in wanted.items() if value is not None)
-    person = wanted.get("subject") or wanted.get("user_id")
-    return {"purpose": purpose, "filter": names, "subject": person, "tenant": wanted.get("tenant")}
+@contextmanager
+def _needed() -> Iterator[None]:
+    """Of a record that cannot be made, and without which nothing is shown."""
+    try:
+        yield
+    except AuditError as error:
+        raise StoreUnavailable(
+            f"such a read is on record in this trail, and nothing can be written there: {error}. Read as a user who "
+            "may write too (audit_reader and audit_writer), or have its owner choose another reads="
+        ) from error
 
 
-def handed_out(entries: Iterator[AuditEntry], told: Told) -> Iterator[AuditEntry]:
+def handed_out(entries: Iterator[AuditEntry], told: Told, page_size: int = PAGE) -> Iterator[AuditEntry]:
     """The entries, each page of which is on record before anybody sees it."""
-    page = list(islice(entries, PAGE))
+    page = list(islice(entries, page_size))
     told(len(page))
     while page:
         yield from page
-        if page := list(islice(entries, PAGE)):
+        if page := list(islice(entries, page_size)):
             told(len(page))

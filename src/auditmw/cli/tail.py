@@ -12,9 +12,10 @@ from rich.text import Text
 from auditmw.cli import DONE
 from auditmw.cli.opening import DatabaseOption, reading
 from auditmw.cli.output import STATUS_STYLES, console, write_json
-from auditmw.cli.reads import ActorOption, about_query, on_record
+from auditmw.cli.reads import ActorOption, on_record
 from auditmw.entry import KINDS, STATUSES, AuditEntry
 from auditmw.following import follow
+from auditmw.querying import about_query
 from auditmw.rollups.calls import tokens_of
 from auditmw.text import ABSENT, duration, moment, money, printable
 
@@ -52,7 +53,7 @@ def tail(
         "kind": kind,
     }
     show = _json_line if as_json else _line
-    with reading(db) as trail, on_record(trail, "tail", actor=actor, **about_query(wanted, None)) as told:
+    with reading(db) as trail, on_record(trail, "tail", actor=actor, **about_query(wanted)) as told:
         if not following:
             found = list(trail.pages(**wanted, newest_first=True, limit=lines).blocking())
             told(len(found))

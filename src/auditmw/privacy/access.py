@@ -74,7 +74,8 @@ def give_access(
     with (directory / ENTRIES).open("wb") as file:
         for line in _lines(store, person, vault, summary, restricted=restricted):
             file.write(msgspec.json.encode(line) + b"\n")
-    record_read(log, store, "access", purpose, summary.entries, subject=person.name, tenant=person.tenant)
+    more = {"restricted": True} if restricted else {}
+    record_read(log, store, "access", purpose, summary.entries, subject=person.name, tenant=person.tenant, **more)
     (directory / PAGE).write_text(_page(store, person.name, summary), "utf-8")
     (directory / MANIFEST).write_text(_manifest(log, store, directory, summary), "utf-8")
     return summary

@@ -68,7 +68,7 @@ class ControlLog:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         try:
-            if self._seq:
+            if self._health.written:
                 self.declare("close")
                 if self._signing is not None:
                     self._runner.run(self._signing.close())
