@@ -225,6 +225,23 @@ async def test_pages_are_read_in_leaf_order_without_sorting(store, path):
         assert "TEMP B-TREE" not in plan
 
 
+@pytest.mark.parametrize("few", [0, sqlite.FEW_LEAVES])
+async def test_of_many_leaves_those_are_read_between_which_the_time_lies(store, read, make_batch, monkeypatch, few):
+    monkeypatch.setattr(sqlite, "FEW_LEAVES", few)
+    batch = make_batch(count=9)
+    await store.append(batch)
+    starts = [entry.timestamp_us for entry in batch.entries]
+    found = [
+        await read(store, since_us=starts[2], until_us=starts[7]),
+        await read(store, since_us=starts[2], after=4),
+        await read(store, until_us=starts[7], before=3, newest_first=True),
+        await read(store, since_us=starts[8] + 1),
+    ]
+    assert [[entry.seq for entry in entries] for entries in found] == [[3, 4, 5, 6, 7], [6, 7, 8, 9], [3, 2, 1], []]
+    wanted = Filter(since_us=starts[2], until_us=starts[7])
+    assert await store._bounds(wanted) == ((0, 8) if few else (2, 6))
+
+
 async def test_a_new_file_and_the_log_beside_it_are_for_their_user_alone(tmp_path, make_batch):
     before = os.umask(0)
     try:

@@ -38,6 +38,8 @@ from auditmw.stores.sqlite_heads import SqliteHeads
 from auditmw.stores.sqlite_rollups import sqlite_rollups
 
 PAGE: Final = 500
+FEW_LEAVES: Final = 200_000
+"""So few are read sooner than the index on time is asked where among them to begin."""
 
 _BOOLEANS: Final = places_of("boolean")
 _AS_BOOLEAN: Final = {0: False, 1: True}
@@ -123,8 +125,6 @@ class SqliteStore:
         """Stream the entries that fit, a page at a time and without holding a transaction open."""
         with explained(self._path):
             first, last = await self._bounds(wanted)
-            first = first if wanted.after is None else max(first, wanted.after + 1)
-            last = last if wanted.before is None else min(last, wanted.before - 1)
             clauses, values = _where(conditions(wanted))
             clauses += f" AND {restriction(wanted)}"
             sql = f"{_SELECT} WHERE e.leaf_index BETWEEN ? AND ?{clauses} ORDER BY e.leaf_index"
@@ -186,15 +186,17 @@ class SqliteStore:
     async def _bounds(self, wanted: Filter) -> tuple[int, int]:
         """The leaf indexes between which everything wanted lies.
 
-        The index on time gives them, so that the pages can go in leaf order and still need not begin at leaf 0.
+        Of many the index on time gives them, so that the pages can go in leaf order and still need not begin at leaf 0.
         """
         ((size,),) = await fetch(self._reading(), "SELECT size FROM audit_trail")
-        if wanted.since_us is None and wanted.until_us is None:
-            return 0, size - 1
+        first = 0 if wanted.after is None else wanted.after + 1
+        last = (size if wanted.before is None else min(size, wanted.before)) - 1
+        if (wanted.since_us is None and wanted.until_us is None) or last - first < FEW_LEAVES:
+            return first, last
         since_us = 0 if wanted.since_us is None else wanted.since_us
         until_us = 2**62 if wanted.until_us is None else wanted.until_us
-        ((first, last),) = await fetch(self._reading(), _BOUNDS, since_us, until_us)
-        return (0, -1) if first is None else (first, min(last, size - 1))
+        ((earliest, latest),) = await fetch(self._reading(), _BOUNDS, since_us, until_us)
+        return (0, -1) if earliest is None else (max(first, earliest), min(last, latest))
 
     @asynccontextmanager
     async def _to_write(self) -> AsyncIterator[aiosqlite.Connection]:
