@@ -2,15 +2,18 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from auditmw.entry import to_us
 from auditmw.privacy.changes import set_policy
+from auditmw.privacy.erasure import Erasure
 from auditmw.privacy.holds import add_hold
+from auditmw.privacy.person import Person
 from auditmw.privacy.policy import Bounds, Policy
 from auditmw.privacy.sweep import Sweep
-from auditmw.stores import rollups
+from auditmw.stores.rollup_view import RollupView
 from auditmw.testing import FakeClock
 
 NOW = datetime.now(UTC)
@@ -104,20 +107,55 @@ def test_a_sweep_that_ended_before_the_names_had_gone_is_finished_by_the_next(tr
     assert named(trail) == set()
 
 
-def test_what_is_rolled_up_meanwhile_is_not_lost(trail, entries, swept, make_entry, monkeypatch):
-    read, late = (
-        rollups.cells_of_week,
-        [make_entry(n, timestamp_us=to_us(NOW - timedelta(days=20))) for n in (900, 901)],
-    )
+def beside(monkeypatch, reading, *todo):
+    """Does these things, one at each, when entries of somebody were read by this method."""
+    read, left = getattr(RollupView, reading), list(todo)
 
-    async def read_while_somebody_rolls(*arguments):
-        found = await read(*arguments)
-        if late:
-            await asyncio.to_thread(trail.append, f"late{len(late)}", [late.pop()])
-            await asyncio.to_thread(trail.roll)
+    async def read_while_something_is_done(*arguments, **options):
+        found = await read(*arguments, **options)
+        if left and (options.get("user_id") or options.get("named")):
+            await asyncio.to_thread(left.pop(0))
         return found
 
-    monkeypatch.setattr(rollups, "cells_of_week", read_while_somebody_rolls)
+    monkeypatch.setattr(RollupView, reading, read_while_something_is_done)
+
+
+@pytest.fixture
+def come_again(trail, make_entry):
+    """What stores a call of alice's of twenty days ago, and rolls it up."""
+
+    def come_again(number):
+        trail.append(f"late{number}", [make_entry(number, timestamp_us=to_us(NOW - timedelta(days=20)))])
+        trail.roll()
+
+    return lambda number: partial(come_again, number)
+
+
+def test_what_is_rolled_up_meanwhile_is_not_lost(trail, entries, swept, come_again, monkeypatch):
+    beside(monkeypatch, "cells_of_days", come_again(900), come_again(901))
     assert swept().done
     assert named(trail) == {"alice"}  # who was stored after the sweep had begun
+    assert len(trail.entries(user_id="alice")) == 2
+    assert cells(trail, week=SUMS_OF_WEEKS) == rebuilt(trail, week=SUMS_OF_WEEKS)
+
+
+@pytest.fixture
+def erased(log, privacy):
+    return lambda: Erasure(log, privacy, wait_seconds=1).run(Person(user_id="alice")).answer
+
+
+def test_no_writer_waits_while_the_entries_of_an_erased_person_are_read(trail, entries, erased, monkeypatch):
+    beside(monkeypatch, "during", lambda: trail.change("UPDATE audit_trail SET origin = origin"))
+    assert erased() == "erased"
+    assert named(trail) == {"bob", "carol"}
+    assert cells(trail, week=SUMS_OF_WEEKS) == rebuilt(trail, week=SUMS_OF_WEEKS)
+
+
+def test_what_an_erased_person_does_meanwhile_is_rolled_up_and_not_lost(
+    trail, entries, erased, come_again, monkeypatch
+):
+    beside(monkeypatch, "during", come_again(900))
+    assert erased() == "erased"
+    assert named(trail) == {"alice", "bob", "carol"}
+    assert len(trail.entries(user_id="alice")) == 1
     assert cells(trail, week=SUMS_OF_WEEKS) == rebuilt(trail, week=SUMS_OF_WEEKS)

@@ -112,26 +112,34 @@ class Rollups:
     async def forget_user(self, user_id: str, tenant: str | None = None) -> None:
         """Bring what is kept under a person's name in line with the entries, after an erasure; again does no harm.
 
-        What entries no longer say of the person is kept as of nobody. Without a tenant: in every one.
+        What entries no longer say of the person is kept as of nobody. Without a tenant: in every one. Entries are read
+        before anything is locked, so that no writer waits, and once more only if somebody has rolled meanwhile.
         """
         async with self._writing() as tx:
+            await self._changed(tx)  # whoever has read the name before adds it no more
+        async with self._reading() as fetch:
+            known, kept = await self._kept_of(fetch, user_id, tenant)
+        async with self._writing() as tx:
             await self._changed(tx)
-            days = await self._of_user(tx, _DAYS, user_id, tenant)
-            weeks = await self._of_user(tx, _WEEKS, user_id, tenant)
-            if not days and not weeks:
-                return
-            times = [us_of_day(cell.day) for cell in days] + [us_of_day(cell.week) for cell in weeks]
-            view = RollupView(tx.fetch, self._dialect)
-            extent = await view.extent()
-            kept = cells_of(
-                calls_of(
-                    await view.during(
-                        min(times), max(times) + WEEK_US, below=extent.watermark, user_id=user_id, tenant=tenant
-                    )
-                )
-            )
+            now = await RollupView(tx.fetch, self._dialect).extent()
+            if (now.watermark, now.changes) != (known.watermark, known.changes + 1):
+                _, kept = await self._kept_of(tx.fetch, user_id, tenant)
+            days = await self._of_user(tx.fetch, _DAYS, user_id, tenant)
+            weeks = await self._of_user(tx.fetch, _WEEKS, user_id, tenant)
             await self._add_days(tx, moved(days, kept.days, DayCell, DAY_KEY))
             await self._merge(tx, _WEEKS, moved(weeks, kept.weeks, WeekCell, WEEK_KEY))
+
+    async def _kept_of(self, fetch: Fetch, user_id: str, tenant: str | None) -> tuple[Extent, Cells]:
+        """How far the rollups reach, and what the entries below give for the days of a person's cells."""
+        view = RollupView(fetch, self._dialect)
+        known = await view.extent()
+        times = [us_of_day(cell.day) for cell in await self._of_user(fetch, _DAYS, user_id, tenant)]
+        times += [us_of_day(cell.week) for cell in await self._of_user(fetch, _WEEKS, user_id, tenant)]
+        if not times:
+            return known, Cells()
+        first, until = min(times), max(times) + WEEK_US
+        found = await view.during(first, until, below=known.watermark, user_id=user_id, tenant=tenant)
+        return known, cells_of(calls_of(found))
 
     async def forget_expired(self, since: str, before: str) -> str | None:
         """Do the same for everybody in the first week since a day that has a name in cells of before another day.
@@ -158,8 +166,10 @@ class Rollups:
                     return week
                 known = now
                 some, until = people[start : start + _NAMES_AT_ONCE], min(end, before)
-                days = [cell for person in some for cell in await self._of_user(tx, _DAYS, *person, week, until)]
-                weeks = [cell for person in some for cell in await self._of_user(tx, _WEEKS, *person, week, until)]
+                days, weeks = [
+                    [cell for person in some for cell in await self._of_user(tx.fetch, table, *person, week, until)]
+                    for table in (_DAYS, _WEEKS)
+                ]
                 await self._add_days(tx, moved(days, kept.days, DayCell, DAY_KEY))
                 await self._merge(tx, _WEEKS, moved(weeks, kept.weeks, WeekCell, WEEK_KEY))
             await asyncio.sleep(_PAUSES * (time.monotonic() - began))
@@ -208,7 +218,7 @@ class Rollups:
 
     async def _of_user(
         self,
-        tx: Transaction,
+        fetch: Fetch,
         table: _Table,
         user_id: str,
         tenant: str | None,
@@ -219,7 +229,7 @@ class Rollups:
         where, values = f"user_id = ?1 AND {when} >= ?2 AND {when} < ?3", [user_id, since, until]
         if tenant is not None:
             where, values = f"{where} AND tenant = ?4", [*values, tenant]
-        return [table.cell_of(row) for row in await tx.fetch(f"SELECT * FROM {table.name} WHERE {where}", *values)]
+        return [table.cell_of(row) for row in await fetch(f"SELECT * FROM {table.name} WHERE {where}", *values)]
 
     async def _drop_empty(self, tx: Transaction, table: _Table, cells: dict[Group, Any]) -> None:
         emptied = [stored_key(key) for key, cell in cells.items() if cell.calls <= 0]
