@@ -120,14 +120,21 @@ class Shipper:
 
         conveyor = Conveyor(self._delivery, take=following, take_ahead=following)
         shipped = False
-        while (batch := await conveyor.move()) is not None:
-            follower.acknowledge(bytes.fromhex(batch.writer), batch.last_seq)
-            shipped = True
+        try:
+            while (batch := await conveyor.move()) is not None:
+                follower.acknowledge(bytes.fromhex(batch.writer), batch.last_seq)
+                shipped = True
+        finally:
+            await conveyor.stop()
         return shipped
 
 
 def _batches(follower: Follower) -> Iterator[Batch]:
+    """What is new, cut also where a number is missing: the delivery has an entry in its place say that it is lost."""
     for writer_id, records in follower.read():
-        for start in range(0, len(records), BATCH_ENTRIES):
-            part = records[start : start + BATCH_ENTRIES]
-            yield Batch(writer_id.hex(), part[0].seq, [decode(record.payload) for record in part])
+        start = 0
+        for end, record in enumerate(records, start=1):
+            if end - start == BATCH_ENTRIES or end == len(records) or records[end].seq != record.seq + 1:
+                part = records[start:end]
+                yield Batch(writer_id.hex(), part[0].seq, [decode(one.payload) for one in part])
+                start = end

@@ -73,3 +73,56 @@ async def test_an_error_in_taking_the_next_batch_is_raised_in_its_turn_and_loses
     with pytest.raises(JournalError, match="cannot be read"):
         await conveyor.move()
     assert (await conveyor.move()).first_seq == 2
+
+
+async def test_a_batch_that_cannot_be_made_ready_is_stored_as_it_is(capsys):
+    class Broken(Delivery):
+        async def prepare(self, batch):
+            raise RuntimeError("a defect")
+
+    take = taking(1, 2, 3)
+    conveyor = Conveyor(Broken(), take, take)
+    assert [(await conveyor.move()).first_seq for _ in range(3)] == [1, 2, 3]
+    assert capsys.readouterr().err.count("auditmw.not_made_ready") == 2
+
+
+async def test_a_delivery_that_fails_has_the_same_batch_again():
+    class Failing(Delivery):
+        async def deliver(self, batch):
+            if await super().deliver(batch):
+                return True
+            raise RuntimeError("a defect")
+
+    delivery, take = Failing(gives_up=1), taking(1, 2)
+    conveyor = Conveyor(delivery, take, take)
+    with pytest.raises(RuntimeError, match="a defect"):
+        await conveyor.move()
+    assert [(await conveyor.move()).first_seq for _ in range(2)] == [1, 2]
+    assert delivery.notes.count("prepare 2") == 1
+
+
+async def test_what_is_being_made_ready_is_given_up_when_the_conveyor_stops():
+    ready = asyncio.Event()
+
+    class Slow(Delivery):
+        async def prepare(self, batch):
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                ready.set()
+
+    take = taking(1, 2)
+    conveyor = Conveyor(Slow(), take, take)
+    await conveyor.move()
+    await conveyor.stop()
+    assert ready.is_set()
+
+
+async def test_stopping_raises_nothing_of_a_batch_that_nobody_takes_any_more():
+    def broken():
+        raise JournalError("it cannot be read")
+
+    conveyor = Conveyor(Delivery(), taking(1), broken)
+    await conveyor.stop()
+    await conveyor.move()
+    await conveyor.stop()

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from auditmw import AuditTrail
-from auditmw.errors import AuditUnavailable
+from auditmw.errors import AuditUnavailable, JournalError
 from auditmw.health import Health
 from auditmw.journal import orphans, survey
 from auditmw.shipping import Shipper
@@ -60,6 +60,28 @@ def test_an_entry_that_cannot_be_journalled_is_dropped_and_on_record(make_trail,
     assert sum(e.metadata["count"] for e in entries if e.action == "drop") == 5
     assert asyncio.run(store.seqs(application.sink.writer)) == list(range(1, len(entries) + 1))
     application.close()
+
+
+def test_a_number_that_the_journal_lacks_is_lost_in_its_place_and_no_other_comes_twice(application, store, directory):
+    record(application, "before")
+    journal = application.sink._journalling.journal
+    append = journal.append_sealed
+
+    def refuse_once(*_):
+        journal.append_sealed = append
+        raise JournalError("the disk is full")
+
+    journal.append_sealed = refuse_once
+    record(application, "not journalled")
+    eventually(lambda: application.sink.last_seq == 4)
+    after = record(application, "after")
+    ship(store, directory)
+    stored = {entry.seq: entry.action for entry in asyncio.run(store.entries())}
+    assert stored == {1: "open", 2: "before", 3: "lost", 4: "drop", 5: "after"}
+    application.sync.flush(10)
+    journal.close()  # as the end of the process does
+    ship(store, directory)
+    assert len(asyncio.run(store.entries(request_id=after))) == 1
 
 
 def test_with_refuse_nothing_is_sent_that_the_journal_cannot_take(make_trail, small_disk):
