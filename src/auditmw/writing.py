@@ -95,8 +95,13 @@ class Writing:
         finally:
             if self._limit is not None:
                 self._limit.cancel()
-            await self._opening.close()
-            self._flushes.fail(AuditError("the trail was closed before all was stored; the rest waits in the journal"))
+            try:
+                await self._conveyor.stop()
+                await self._opening.close()
+            finally:
+                self._flushes.fail(
+                    AuditError("the trail was closed before all was stored; the rest waits in the journal")
+                )
 
     def go_on(self) -> None:
         """Do not sleep and do not wait: somebody waits for the end of it."""
@@ -178,11 +183,11 @@ class Writing:
         return batch is not None
 
     async def _sleep(self, seconds: float) -> None:
+        self.asleep = True  # first: from here on whoever adds an entry wakes it, and what was added before is seen
         waited_for = self._flushes.any_waiting
         busy = self._intake.health.in_flight or waited_for or self._intake.waiting or self._deadline is not None
         if busy:
             seconds = min(seconds, SHIPPED_SECONDS if waited_for and self._external else IDLE_SECONDS)
-        self.asleep = True
         try:
             async with asyncio.timeout(None if seconds == inf else seconds):
                 await self.news.wait()
