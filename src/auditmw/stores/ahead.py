@@ -36,9 +36,10 @@ class LeavesAhead:
                 await asyncio.sleep(0)
 
     def take(self, batch: Batch) -> Ready:
-        """What was made of this batch."""
-        leaves, self._leaves = (self._leaves if batch is self._batch else []), []
-        self._batch = None
+        """What was made of this batch, once; what is being made of another one stays."""
+        if batch is not self._batch:
+            return Ready(batch, self._made_for_us, [])
+        leaves, self._batch, self._leaves = self._leaves, None, []
         return Ready(batch, self._made_for_us, leaves)
 
 

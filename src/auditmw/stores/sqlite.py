@@ -97,8 +97,9 @@ class SqliteStore:
 
     async def append(self, batch: Batch) -> int:
         """Store the batch exactly once, as the protocol says."""
+        ready = self._ahead.take(batch)  # at once: while this waits for its turn, the next one is made ready
         async with self._to_write() as db:
-            append = partial(self._appending.append, ready=self._ahead.take(batch), now_us=self._clock.now_us())
+            append = partial(self._appending.append, ready=ready, now_us=self._clock.now_us())
             count, stored_at_us = await in_its_thread(db, append)
         if stored_at_us is not None:
             self._ahead.stored_at_us = stored_at_us
