@@ -12,7 +12,7 @@ from auditmw import AuditTrail
 from auditmw.entry import AuditEntry
 from auditmw.errors import EvidenceError
 from auditmw.log.commitment import commit
-from auditmw.log.leaf import draw_salts, leaf_bytes
+from auditmw.log.leaf import leaf_bytes, salted
 from auditmw.log.merkle import leaf_hash, node_hash, verify_inclusion
 from auditmw.stores.columns import to_row
 from auditmw.stores.protocol import Batch
@@ -119,5 +119,5 @@ def test_26_a_short_value_cannot_be_found_by_trying_all():
 
 def test_26_one_value_has_another_commitment_in_every_entry():
     rows = [to_row(AuditEntry(request_id="r", timestamp_us=1, user_id="alice")) for _ in range(2)]
-    one, other = (leaf_bytes(row, salts) for row, salts in zip(rows, draw_salts(rows), strict=True))
+    one, other = (leaf_bytes(row, salts) for row, (salts, _) in zip(rows, salted(rows), strict=True))
     assert one != other

@@ -13,7 +13,7 @@ from auditmw.log.checkpoint import Checkpoint
 from auditmw.log.commitment import commit
 from auditmw.log.examine import Chunk, Row, StoredBatch, examine, read_head
 from auditmw.log.keys import Ed25519Signer
-from auditmw.log.leaf import CLASSES, CONTENT, STORED_FIELDS, class_bytes, draw_salts, leaf_hash
+from auditmw.log.leaf import CLASSES, CONTENT, STORED_FIELDS, class_bytes, leaf_hash, salted
 from auditmw.log.merkle import Frontier
 from auditmw.log.report import Erased, OpenWriter
 from auditmw.log.verify import MAX_FINDINGS, Strays, TrailHead, Verification
@@ -52,8 +52,7 @@ class Made:
                 )
                 rows.append(to_row(full))
             self.batches.append([first, writer, first_seq, count, b""])
-        salts = draw_salts(rows)
-        self.rows = [Row(n, salts[n], 0, values) for n, values in enumerate(rows)]
+        self.rows = [Row(n, salts, 0, rows[n]) for n, (salts, _) in enumerate(salted(rows))]
         self.mend()
         self.checkpoints = [(n, self.note(n, *([signer] if signer else []))) for signer, n in checkpoints]
         self.strays = Strays()
@@ -868,7 +867,7 @@ def test_a_badly_declared_cut_is_none(action, metadata):
     tree = made.frontier(0, 300).to_bytes().hex()
     entry = control(action, **{name: tree if value is None else value for name, value in metadata.items()})
     made.change(500, kind="control", action=action, metadata=to_row(entry)[STORED_FIELDS.index("metadata")])
-    made.rows[500] = made.rows[500]._replace(salts=draw_salts([made.rows[500].values])[0])
+    made.rows[500] = made.rows[500]._replace(salts=salted([made.rows[500].values])[0][0])
     made.mend()
     assert says(made.verify(start=prune(made, 300))) == [("missing", 0, 299)]
 

@@ -11,7 +11,7 @@ the standard asks.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -38,11 +38,13 @@ def _canonical_object(fields: tuple[str, ...]) -> type[msgspec.Struct]:
     return msgspec.defstruct("CanonicalObject", members, omit_defaults=True, gc=False)
 
 
-def _values_of(fields: Sequence[str]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    places = [STORED_FIELDS.index(name) for name in sorted(fields)]
-    if len(places) > 1:
-        return itemgetter(*places)
-    return (lambda values: (values[places[0]],)) if places else (lambda _: ())
+def values_at(places: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Gives what a row has at these places: as `itemgetter`, which gives no tuple for one place and takes no less."""
+    return itemgetter(*places) if len(places) > 1 else lambda row: tuple([row[place] for place in places])
+
+
+def _values_of(fields: Iterable[str]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    return values_at([STORED_FIELDS.index(name) for name in sorted(fields)])
 
 
 class FieldClass(NamedTuple):
@@ -87,18 +89,11 @@ _CoreObject = _canonical_object((*CORE_FIELDS, _COMMITMENTS))
 _encode = msgspec.json.Encoder().encode
 
 
-def draw_salts(rows: Sequence[Sequence[Any]]) -> list[bytes]:
-    """Fresh salts for each of these rows of stored values; the slots of empty classes are zero."""
-    random = os.urandom(SALTS_BYTES * len(rows))
-    salts = []
-    for number, values in enumerate(rows):
-        drawn = random[number * SALTS_BYTES : (number + 1) * SALTS_BYTES]
-        salts.append(b"".join([drawn[c.slot] if _is_filled(c, values) else _EMPTY_SLOT for c in CLASSES]))
-    return salts
-
-
 def salted(rows: Sequence[Sequence[Any]]) -> list[tuple[bytes, bytes]]:
-    """Fresh salts for each of these rows of stored values, and its leaf hash: `draw_salts` and `leaf_hash` in one."""
+    """Fresh salts for each of these rows of stored values, zero where a class is empty, and its leaf hash.
+
+    In one go, since `leaf_hash` would look at each class again, to check what it is given.
+    """
     random = os.urandom(SALTS_BYTES * len(rows))
     return [_salted(values, random[n * SALTS_BYTES : (n + 1) * SALTS_BYTES]) for n, values in enumerate(rows)]
 

@@ -14,7 +14,7 @@ import msgspec
 from auditmw.canonical import MAX_INT, canonical_json
 from auditmw.entry import JSON_FIELDS, AuditEntry
 from auditmw.errors import PoisonEntry, StoreError
-from auditmw.log.leaf import STORED_FIELDS, bind_content, draw_salts, leaf_hash, salted
+from auditmw.log.leaf import STORED_FIELDS, bind_content, leaf_hash, salted
 from auditmw.stores.protocol import Batch
 
 ColumnKind = Literal["text", "integer", "boolean", "time", "json"]
@@ -111,6 +111,13 @@ def make_leaves(batch: Batch, first: int, stored_at_us: int, until: int | None =
         return [_leaf(batch, place, stored_at_us) for place in places]
 
 
+def content_rows(leaves: Sequence[Leaf], first: int) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """What the tables of data keys and of contents hold of these leaves, the first of which has this leaf index."""
+    found = [(index, *leaf.content) for index, leaf in enumerate(leaves, first) if leaf.content is not None]
+    keys = {content.key_id: (content.key_id, content.wrapped_by, content.wrapped) for _, content, _ in found}
+    return list(keys.values()), [(index, content.key_id, salt, content.sealed) for index, content, salt in found]
+
+
 def to_row(entry: AuditEntry) -> list[Any]:
     """The entry's values as they are stored."""
     values = list(msgspec.structs.astuple(entry))
@@ -133,17 +140,16 @@ def to_entry(row: Sequence[Any], leaf_index: int) -> AuditEntry:
 
 def _leaves(rows: list[tuple[Any, ...]], contents: Sequence[bytes | None]) -> list[Leaf]:
     msgspec.convert(rows, list[_Row])  # type: ignore[valid-type]  # a struct made at run time
-    if not any(contents):
-        return [Leaf(row, *sealed) for row, sealed in zip(rows, salted(rows), strict=True)]
-    return list(map(_with_content, rows, draw_salts(rows), contents))
+    leaves = [Leaf(row, *sealed) for row, sealed in zip(rows, salted(rows), strict=True)]
+    return list(map(_with_content, leaves, contents)) if any(contents) else leaves
 
 
-def _with_content(row: tuple[Any, ...], salts: bytes, content: bytes | None) -> Leaf:
+def _with_content(leaf: Leaf, content: bytes | None) -> Leaf:
     if content is None:
-        return Leaf(row, salts, leaf_hash(row, salts))
+        return leaf
     sealed = msgspec.msgpack.decode(content, type=SealedContent)
-    salts, salt = bind_content(salts, sealed.sealed)
-    return Leaf(row, salts, leaf_hash(row, salts), BoundContent(sealed, salt))
+    salts, salt = bind_content(leaf.salts, sealed.sealed)
+    return Leaf(leaf.row, salts, leaf_hash(leaf.row, salts), BoundContent(sealed, salt))
 
 
 def _to_row(batch: Batch, place: int, stored_at_us: int) -> tuple[Any, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from operator import itemgetter
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from auditmw.log.leaf import values_at
 from auditmw.stores.columns import COLUMNS, REQUIRED
 
 
@@ -34,12 +34,7 @@ class FilledColumns:
 
     def _choose(self, places: set[int]) -> None:
         self.places = sorted(places)
-        self.values_of = itemgetter(*self.places)
+        self.values_of = values_at(self.places)
         self._empty = [place for place in range(len(COLUMNS)) if place not in places | self._apart]
         self._nothing = (None,) * len(self._empty)
-        self._empty_of: Callable[[Sequence[Any]], tuple[Any, ...]] = _all_of(self._empty)
-
-
-def _all_of(places: list[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """As `itemgetter`, which gives a value and no tuple for one place, and takes no less."""
-    return itemgetter(*places) if len(places) > 1 else lambda row: tuple(row[place] for place in places)
+        self._empty_of = values_at(self._empty)

@@ -17,7 +17,7 @@ from auditmw.entry import to_datetime, to_us
 from auditmw.errors import PoisonEntry
 from auditmw.log.merkle import Frontier
 from auditmw.stores.ahead import Ready
-from auditmw.stores.columns import REQUEST_ID, Leaf, places_of
+from auditmw.stores.columns import REQUEST_ID, Leaf, content_rows, places_of
 from auditmw.stores.filled import FilledColumns
 from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, tile_start
 from auditmw.stores.postgres_rows import NAMES, leaf_hashes
@@ -126,10 +126,7 @@ def _explained(leaves: Sequence[Leaf], known: int) -> Iterator[None]:
 
 
 async def _insert_content(db: asyncpg.Connection, leaves: Sequence[Leaf], size: int) -> None:
-    found = [(size + place, *leaf.content) for place, leaf in enumerate(leaves) if leaf.content is not None]
-    if not found:
-        return
-    keys = {content.key_id: (content.key_id, content.wrapped_by, content.wrapped) for _, content, _ in found}
-    await db.executemany("INSERT INTO audit_data_keys VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", keys.values())
-    rows = [(leaf_index, content.key_id, salt, content.sealed) for leaf_index, content, salt in found]
-    await db.executemany("INSERT INTO audit_content VALUES ($1, $2, $3, $4)", rows)
+    keys, contents = content_rows(leaves, size)
+    if contents:
+        await db.executemany("INSERT INTO audit_data_keys VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", keys)
+        await db.executemany("INSERT INTO audit_content VALUES ($1, $2, $3, $4)", contents)

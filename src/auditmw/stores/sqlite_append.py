@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from auditmw.log.merkle import Frontier
 from auditmw.stores.ahead import Ready
-from auditmw.stores.columns import COLUMNS, Leaf
+from auditmw.stores.columns import COLUMNS, Leaf, content_rows
 from auditmw.stores.filled import FilledColumns
 from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, slice_hashes, stored_at, tile_start
 from auditmw.stores.sqlite_heads import LEAF_HASHES
@@ -107,10 +107,6 @@ def _partial_tile(db: sqlite3.Connection, size: int, count: int) -> bytes:
 
 
 def _insert_content(db: sqlite3.Connection, leaves: Sequence[Leaf], size: int) -> None:
-    found = [(size + place, *leaf.content) for place, leaf in enumerate(leaves) if leaf.content is not None]
-    if not found:
-        return
-    keys = {content.key_id: (content.key_id, content.wrapped_by, content.wrapped) for _, content, _ in found}
-    db.executemany("INSERT OR IGNORE INTO audit_data_keys VALUES (?, ?, ?)", keys.values())
-    rows = [(leaf_index, content.key_id, salt, content.sealed) for leaf_index, content, salt in found]
-    db.executemany("INSERT INTO audit_content VALUES (?, ?, ?, ?)", rows)
+    keys, contents = content_rows(leaves, size)
+    db.executemany("INSERT OR IGNORE INTO audit_data_keys VALUES (?, ?, ?)", keys)
+    db.executemany("INSERT INTO audit_content VALUES (?, ?, ?, ?)", contents)
