@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +18,14 @@ import asyncpg
 import pytest
 
 from auditmw.entry import AuditEntry, to_datetime, to_us
+from auditmw.log.leaf import leaf_hash
 from auditmw.stores import store_for
 from auditmw.stores.jsonl import JsonlStore
 from auditmw.stores.memory import MemoryStore
 from auditmw.stores.protocol import Batch, Filter
 from auditmw.stores.sqlite import SqliteStore
 from auditmw.testing.clock import FakeClock
+from auditmw.verification import verify_trail
 
 NOON_US = 1_795_176_000_000_000
 _numbers = itertools.count()
@@ -221,6 +223,26 @@ def read() -> Callable[..., object]:
         return [entry async for entry in store.query(Filter(**wanted))]
 
     return read
+
+
+@pytest.fixture
+def check_leaves(request) -> Callable[[object], Awaitable[None]]:
+    """Checks that each entry's leaf is that of what is stored, and that the tree, where there is one, is theirs."""
+
+    async def check(store) -> None:
+        if isinstance(store, MemoryStore):
+            assert [leaf.hash for leaf in store._leaves] == [leaf_hash(leaf.row, leaf.salts) for leaf in store._leaves]
+            return
+        if isinstance(store, SqliteStore):
+            url = f"sqlite:///{store._path}"
+        elif isinstance(store, JsonlStore):
+            url = f"jsonl:///{store._directory}"
+        else:
+            url = request.getfixturevalue("postgres_url")
+        report = await asyncio.to_thread(verify_trail, url)
+        assert (report.findings, report.verdict) == ([], "self-consistent")
+
+    return check
 
 
 @pytest.fixture

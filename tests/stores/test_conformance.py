@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+
 import msgspec
 import pytest
 
@@ -95,18 +98,77 @@ async def test_making_ready_leaves_it_to_append_to_refuse_an_entry(store, read, 
     assert seqs(await read(store)) == [1]
 
 
-async def test_fields_that_no_entry_had_before_are_stored_too(store, read, make_entry):
+async def test_to_make_a_batch_ready_changes_nothing_of_what_is_stored(store, read, make_batch, check_leaves):
+    await store.append(make_batch("w1", count=1))
+    await store.append(make_batch("w2", count=1))
+    ready, plain = make_batch("w1", first_seq=2, count=60), make_batch("w2", first_seq=2, count=60)
+    await store.prepare(ready)
+    assert await store.append(ready) == await store.append(plain) == 60
+    first, second = [[entry async for entry in store.query(Filter(after=after, limit=60))] for after in (1, 61)]
+    assert [entry.leaf_index for entry in first + second] == list(range(2, 122))
+    same = [{"writer": "w2", "leaf_index": e.leaf_index + 60, "stored_at_us": second[0].stored_at_us} for e in first]
+    assert second == [msgspec.structs.replace(e, **place) for e, place in zip(first, same, strict=True)]
+    await check_leaves(store)
+
+
+async def test_batches_are_stored_in_their_order_while_each_next_one_is_made_ready(
+    store, read, make_batch, clock, check_leaves
+):
+    batches = [make_batch(first_seq=first, count=40) for first in range(1, 241, 40)]
+    for batch, following in itertools.pairwise([*batches, make_batch(first_seq=241)]):
+        await asyncio.gather(store.append(batch), store.prepare(following))
+        clock.shift_wall(batch.first_seq // 80)  # not at each of them, so that some were made for the right second
+    found = [(entry.seq, entry.leaf_index) for entry in await read(store)]
+    assert found == [(seq, seq - 1) for seq in range(1, 241)]
+    await check_leaves(store)
+
+
+async def test_of_a_batch_that_was_made_ready_and_is_not_stored_after_all_nothing_stays(
+    store, read, make_batch, check_leaves
+):
+    await store.append(make_batch(count=1))
+    given_up = make_batch(first_seq=2, count=30, user_id="given up")
+    await store.prepare(given_up)
+    assert await store.append(make_batch(first_seq=2, count=40, user_id="in its place")) == 40
+    assert await store.append(given_up) == 0
+    assert {entry.user_id for entry in (await read(store))[1:]} == {"in its place"}
+    await check_leaves(store)
+
+
+async def test_a_batch_that_was_made_ready_is_stored_when_it_is_tried_again(store, read, make_batch, check_leaves):
+    await store.append(make_batch(count=1))
+    batch = make_batch(first_seq=3, count=30)
+    await store.prepare(batch)
+    with pytest.raises(SequenceGap):
+        await store.append(batch)
+    assert await store.append(make_batch(first_seq=2, count=1)) == 1
+    assert await store.append(batch) == 30
+    assert seqs(await read(store)) == list(range(1, 33))
+    await check_leaves(store)
+
+
+@pytest.mark.parametrize("cut", [[1] * 6, [6], [2, 4], [3, 3]], ids=["one by one", "all at once", "2 4", "3 3"])
+@pytest.mark.parametrize("turned", [False, True], ids=["emptiest first", "fullest first"])
+async def test_fields_that_no_entry_had_before_are_stored_too(store, read, make_entry, check_leaves, cut, turned):
     given = [
         AuditEntry("r1", 1, call_id="c", logged_at_us=2),
         AuditEntry("r2", 2, error_message="late", latency_us=3),
-        make_entry(3),
-        AuditEntry("r4", 4),
+        AuditEntry("r3", 3, stream=False, metadata={}, http_status=0),
+        AuditEntry("r4", 4, user_id="", cost_nano=0),
+        make_entry(5),
+        AuditEntry("r6", 6),
     ]
-    for seq, entry in enumerate(given, start=1):
-        await store.append(Batch("w1", seq, [entry]))
+    given = given[::-1] if turned else given
+    waiting, seq = iter(given), 1
+    for count in cut:
+        batch = Batch("w1", seq, list(itertools.islice(waiting, count)))
+        await store.prepare(batch)
+        await store.append(batch)
+        seq += count
     found = await read(store)
     places = [{"stored_at_us": e.stored_at_us, "writer": "w1", "seq": e.seq, "leaf_index": e.leaf_index} for e in found]
     assert found == [msgspec.structs.replace(entry, **place) for entry, place in zip(given, places, strict=True)]
+    await check_leaves(store)
 
 
 async def test_writers_have_their_own_sequences_and_share_the_leaf_order(store, read, make_batch):
