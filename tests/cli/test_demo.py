@@ -100,3 +100,11 @@ def test_a_user_without_a_limit_is_never_over_budget():
         steps = budget(Attempt("alice"))
         next(steps)
         assert next(steps, "end") == "end"
+
+
+@pytest.mark.parametrize(("found", "command"), [("/usr/bin/auditmw", "auditmw"), (None, "bin/auditmw")])
+def test_what_the_demo_says_next_can_be_typed_as_it_stands(found, command, auditmw, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("shutil.which", lambda _name: found)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "bin" / "python"))
+    assert f"  {command} query --status error --db sqlite:///demo.db" in auditmw("demo").err.splitlines()

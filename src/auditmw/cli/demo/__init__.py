@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import anyio
@@ -57,6 +61,9 @@ def _show(trail: AuditTrail, started: datetime) -> None:
 
 
 def _say_what_next(url: str) -> None:
+    command = "auditmw"
+    if shutil.which(command) is None:  # as after `make demo`, which installs into an environment of its own
+        command = os.path.relpath(Path(sys.executable).with_name(command))
     say(f"The trail stays in {url}. Look further:")
     for line in ("query --status error", "query --user carol --format json", "report cost --by team,model"):
-        say(f"  auditmw {line} --db {url}")
+        say(f"  {command} {line} --db {url}")
