@@ -15,6 +15,7 @@ import asyncio
 import itertools
 import json
 import math
+import select
 import sqlite3
 import subprocess
 import sys
@@ -125,11 +126,11 @@ async def moved(url: str) -> AsyncIterator[Callable[[datetime], Awaitable[None]]
 
 
 def write(url: str, path: str) -> None:
-    """Store batches until told to stop; a line for each: when it began, and the seconds it took.
+    """Store batches until standard input ends; a line for each: when it began, and the seconds it took.
 
     The trail's time is moved on by a second after every fifty, as it would go on by itself.
     """
-    store, stop = store_for(url), Path(f"{path}.stop")
+    store = store_for(url)
     now = months_needed(datetime.now(UTC))[-1].start + timedelta(days=20)
 
     async def run(file: TextIO) -> None:
@@ -137,7 +138,7 @@ def write(url: str, path: str) -> None:
         await store.open()
         async with moved(url) as move:
             for seq in itertools.count(1, WRITTEN):
-                if stop.exists():  # noqa: ASYNC240  (nothing else runs on this loop)
+                if select.select([sys.stdin], [], [], 0)[0]:
                     break
                 batch = Batch("new", seq, [make(10_000_000 + seq + n, now) for n in range(WRITTEN)])
                 started = time.monotonic()
@@ -154,11 +155,12 @@ def write(url: str, path: str) -> None:
 
 
 class Writer:
-    """The other process."""
+    """The other process; it ends with this one, however this one ends, since it reads the other end of a pipe."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self._path = folder / "batches"
-        self._process = subprocess.Popen([sys.executable, __file__, "--write", url, str(self._path)])
+        command = [sys.executable, __file__, "--write", url, str(self._path)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE)
 
     def times(self, since: float, until: float) -> dict[str, float]:
         """Milliseconds of the batches that began then."""
@@ -176,8 +178,8 @@ class Writer:
         }
 
     def stop(self) -> None:
-        Path(f"{self._path}.stop").touch()
-        if self._process.wait(60):
+        self._process.communicate(timeout=60)
+        if self._process.returncode:
             raise SystemExit("the writer failed")
 
 
