@@ -87,7 +87,8 @@ def _of_server(shown: str, error: Any) -> AuditError:
     if isinstance(error, asyncpg.UndefinedTableError | asyncpg.UndefinedColumnError):
         return SchemaMismatch(f"{shown}: {error}: run `auditmw migrate` as the owner of the trail")
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return StoreUnavailable(f"{shown}: {error}: recording needs the role audit_writer, reading audit_reader")
+        remedy = "grant audit_writer to this user to record, audit_reader to read"
+        return StoreUnavailable(f"{shown}: {error}: {remedy}")
     if error.sqlstate[:2] in _REFUSALS or isinstance(error, asyncpg.RaiseError):
         return StoreError(f"{shown} refuses an entry: {error}")
     return StoreUnavailable(f"{shown} cannot be used for now: {error}")
