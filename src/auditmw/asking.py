@@ -153,7 +153,7 @@ async def _stored(
     if cells.kind == "weeks":
         return await view.weeks(key, week_of(first_us), week_of(last_us), tenant)
     if cells.kind == "endings":
-        return await view.endings(key, hour_of(first_us), hour_of(last_us), tenant)
+        return await view.endings(key, first_us, last_us, tenant)
     return await view.hours(key, hour_of(first_us), hour_of(last_us), tenant, cells.status)
 
 

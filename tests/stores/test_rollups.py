@@ -25,11 +25,12 @@ from auditmw.rolling import roll
 from auditmw.rollups.calls import calls_of
 from auditmw.rollups.cells import cells_of
 from auditmw.rollups.days import DAY_KEY, DAY_SUMS
-from auditmw.rollups.hours import HOUR_KEY
+from auditmw.rollups.grouping import DAY_US, added
+from auditmw.rollups.hours import ENDING_KEY, ENDING_SUMS, HOUR_KEY, HourCell
 from auditmw.rollups.weeks import WEEK_KEY
 from auditmw.stores import store_for
 from auditmw.stores.protocol import Batch
-from auditmw.stores.rollup_rows import day_rows, hour_rows, week_rows
+from auditmw.stores.rollup_rows import hour_rows, sums_rows, week_rows
 from auditmw.stores.sqlite import SqliteStore
 
 MIDNIGHT_US = to_us(datetime(2026, 11, 23, tzinfo=UTC))
@@ -101,12 +102,15 @@ class Filled:
         async def read():
             async with self.store.rollups.view() as view:
                 days = await view.days(DAY_KEY, DAY_SUMS, "", "9", None)
-                return days, await view.hours(HOUR_KEY, "", "9", None), await view.weeks(WEEK_KEY, "", "9", None)
+                endings = await view.endings(ENDING_KEY, 0, 1000 * 365 * DAY_US, None)
+                hours, weeks = await view.hours(HOUR_KEY, "", "9", None), await view.weeks(WEEK_KEY, "", "9", None)
+                return days, hours, endings, weeks
 
-        days, hours, weeks = self.run(read())
+        days, hours, endings, weeks = self.run(read())
         return (
-            day_rows({cell.group(DAY_KEY): cell for cell in days}),
+            sums_rows(DAY_SUMS, {cell.group(DAY_KEY): cell for cell in days}),
             hour_rows({cell.group(HOUR_KEY): cell for cell in hours}),
+            sums_rows(ENDING_SUMS, {cell.group(ENDING_KEY): cell for cell in endings}),
             [[*row[:7], row[8]] for row in week_rows({cell.group(WEEK_KEY): cell for cell in weeks})],
         )
 
@@ -114,7 +118,13 @@ class Filled:
         """What its entries come to, as rows."""
         cells = cells_of(calls_of(self.entries))
         weeks = {key: cell for key, cell in cells.weeks.items() if cell.calls}
-        return day_rows(cells.days), hour_rows(cells.hours), [[*row[:7], row[8]] for row in week_rows(weeks)]
+        endings = {cell.group(ENDING_KEY): cell for cell in added(cells.hours.values(), ENDING_KEY, HourCell)}
+        return (
+            sums_rows(DAY_SUMS, cells.days),
+            hour_rows(cells.hours),
+            sums_rows(ENDING_SUMS, endings),
+            [[*row[:7], row[8]] for row in week_rows(weeks)],
+        )
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -324,7 +334,7 @@ def test_a_rebuild_ends_where_it_was(filled, make_entry):
         pass
     before = filled.cells()
     filled.run(filled.store.rollups.clear())
-    assert filled.cells() == ([], [], [])
+    assert not any(filled.cells())
     while filled.run(roll(filled.store.rollups, 70)):
         pass
     assert filled.cells() == before == filled.expected()
@@ -340,4 +350,4 @@ def test_who_rolls_while_somebody_erases_begins_anew(filled, make_entry):
         return await filled.store.rollups.apply(cells_of(calls_of(filled.entries)), known, 1)
 
     assert not filled.run(race())
-    assert filled.cells() == ([], [], [])
+    assert not any(filled.cells())

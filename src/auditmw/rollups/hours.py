@@ -9,6 +9,10 @@ from auditmw.rollups.calls import ReportedCall
 from auditmw.rollups.grouping import GroupRow
 
 HOUR_KEY: Final = ("hour", "tenant", "model", "status", "error_type")
+ENDING_KEY: Final = ("day", "tenant", "model", "status", "error_type")
+"""By which stores keep how calls ended once more, for questions over many days."""
+ENDING_SUMS: Final = ("calls", "attempts", "retried")
+"""What they keep of them."""
 
 
 class HourCell(GroupRow, kw_only=True):

@@ -7,7 +7,7 @@ from operator import add
 from typing import Any, Final, TypeVar
 
 from auditmw.rollups import buckets
-from auditmw.rollups.days import DAY_KEY, DAY_SUMS, DayCell
+from auditmw.rollups.days import DayCell
 from auditmw.rollups.grouping import Group
 from auditmw.rollups.hours import HOUR_KEY, HOUR_SUMS, HOUR_TIMES, HourCell
 from auditmw.rollups.weeks import WEEK_KEY, WeekCell, largest_to_text
@@ -30,10 +30,10 @@ def named_all(cell_type: type[C], names: Sequence[str], rows: Iterable[Sequence[
     return [cell_type(**dict(zip(names, row))) for row in rows]  # noqa: B905  (thousands, all of one query)
 
 
-def day_cell(row: Sequence[Any]) -> DayCell:
+def sums_cell(cell_type: type[C], by: Sequence[str], sums: Sequence[str], row: Sequence[Any]) -> C:
     """The cell of a row of key and sums."""
-    width = len(DAY_KEY)
-    cell: DayCell = named(DayCell, DAY_KEY, row[:width], dict(zip(DAY_SUMS, row[width:], strict=True)))
+    width = len(by)
+    cell: C = named(cell_type, by, row[:width], dict(zip(sums, row[width:], strict=True)))
     return cell
 
 
@@ -87,9 +87,9 @@ def stored_key(group: Group) -> tuple[str, ...]:
     return tuple([value or "" for value in group])
 
 
-def day_rows(cells: dict[Group, DayCell]) -> list[tuple[Any, ...]]:
-    """Day cells as rows of key and sums."""
-    return [(*stored_key(key), *(getattr(cell, name) for name in DAY_SUMS)) for key, cell in sorted_cells(cells)]
+def sums_rows(sums: Sequence[str], cells: dict[Group, Any]) -> list[tuple[Any, ...]]:
+    """Cells as rows of key and sums."""
+    return [(*stored_key(key), *(getattr(cell, name) for name in sums)) for key, cell in sorted_cells(cells)]
 
 
 def hour_rows(cells: dict[Group, HourCell]) -> list[tuple[Any, ...]]:

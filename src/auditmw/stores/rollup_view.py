@@ -13,8 +13,8 @@ from auditmw.canonical import canonical_json
 from auditmw.rollups.calls import ATTEMPT_FIELDS, Attempt, calls_of, starting
 from auditmw.rollups.cells import SIMPLE_CALL, SIMPLE_SUMS, Cells, delta, of_calls, open_calls
 from auditmw.rollups.days import DayCell
-from auditmw.rollups.grouping import DAY_US, HOUR_US, Group
-from auditmw.rollups.hours import HourCell
+from auditmw.rollups.grouping import DAY_US, HOUR_US, Group, added, day_of, hour_of
+from auditmw.rollups.hours import ENDING_SUMS, HourCell
 from auditmw.rollups.weeks import WEEK_KEY, WeekCell
 from auditmw.stores.rollup_rows import (
     HOUR_VALUES,
@@ -184,11 +184,22 @@ class RollupView:
         table = "audit_rollup_day" if "model" in by else "audit_rollup_user"
         return named_all(DayCell, (*by, *sums), await self._sums(table, "day", by, sums, since, until, tenant))
 
-    async def endings(self, by: Sequence[str], since: str, until: str, tenant: str | None) -> list[HourCell]:
-        """Cells of these hours, added up by groups of some of their key; only numbers of calls are filled in."""
-        sums = ("calls", "attempts", "retried")
-        rows = await self._sums("audit_rollup_hour", "hour", by, sums, since, until, tenant)
-        return named_all(HourCell, (*by, *sums), rows)
+    async def endings(self, by: Sequence[str], since_us: int, until_us: int, tenant: str | None) -> list[HourCell]:
+        """Cells of these whole hours, added up by groups of some of their key; only numbers of calls are filled in."""
+        first_us, last_us = -(-since_us // DAY_US) * DAY_US, until_us // DAY_US * DAY_US
+        if "hour" in by or first_us >= last_us:
+            return await self._endings("hour", by, hour_of(since_us), hour_of(until_us), tenant)
+        days = await self._endings("day", by, day_of(first_us), day_of(last_us), tenant)
+        before = await self._endings("hour", by, hour_of(since_us), hour_of(first_us), tenant)
+        after = await self._endings("hour", by, hour_of(last_us), hour_of(until_us), tenant)
+        return added([*before, *after], by, HourCell, days)
+
+    async def _endings(
+        self, time: str, by: Sequence[str], since: str, until: str, tenant: str | None
+    ) -> list[HourCell]:
+        table = "audit_rollup_hour" if time == "hour" else "audit_rollup_ending"
+        rows = await self._sums(table, time, by, ENDING_SUMS, since, until, tenant)
+        return named_all(HourCell, (*by, *ENDING_SUMS), rows)
 
     async def hours(
         self, by: Sequence[str], since: str, until: str, tenant: str | None, status: str | None = None

@@ -11,23 +11,24 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from auditmw.rollups.calls import calls_of
 from auditmw.rollups.cells import Cells, cells_of
 from auditmw.rollups.days import DAY_KEY, DAY_SUMS, USER_KEY, DayCell
 from auditmw.rollups.grouping import WEEK_US, Cell, Group, added, day_of, us_of_day, week_start
-from auditmw.rollups.hours import HOUR_KEY
+from auditmw.rollups.hours import ENDING_KEY, ENDING_SUMS, HOUR_KEY, HourCell
 from auditmw.rollups.weeks import WEEK_KEY, WeekCell
 from auditmw.stores.rollup_names import came_before, first_named_week, moved, named_in
 from auditmw.stores.rollup_rows import (
     HOUR_VALUES,
     WEEK_VALUES,
-    day_cell,
-    day_rows,
     hour_cell,
     hour_rows,
     stored_key,
+    sums_cell,
+    sums_rows,
     week_cell,
     week_rows,
 )
@@ -62,13 +63,16 @@ class _Table(NamedTuple):
         return [COLUMN_OF.get(name, name) for name in self.key]
 
 
-_DAYS: Final = _Table("audit_rollup_day", DAY_KEY, DAY_SUMS, day_cell, day_rows)
-_USERS: Final = _Table("audit_rollup_user", USER_KEY, DAY_SUMS, day_cell, day_rows)
+def _table_of_sums(name: str, cell_type: type[Any], key: tuple[str, ...], sums: tuple[str, ...]) -> _Table:
+    return _Table(name, key, sums, partial(sums_cell, cell_type, key, sums), partial(sums_rows, sums))
+
+
+_DAYS: Final = _table_of_sums("audit_rollup_day", DayCell, DAY_KEY, DAY_SUMS)
+_USERS: Final = _table_of_sums("audit_rollup_user", DayCell, USER_KEY, DAY_SUMS)
+_ENDINGS: Final = _table_of_sums("audit_rollup_ending", HourCell, ENDING_KEY, ENDING_SUMS)
 _HOURS: Final = _Table("audit_rollup_hour", HOUR_KEY, HOUR_VALUES, hour_cell, hour_rows)
 _WEEKS: Final = _Table("audit_rollup_week", WEEK_KEY, WEEK_VALUES, week_cell, week_rows)
-
-
-_TABLES: Final = (_DAYS, _USERS, _HOURS, _WEEKS)
+_TABLES: Final = (_DAYS, _USERS, _HOURS, _ENDINGS, _WEEKS)
 
 
 class Rollups:
@@ -97,7 +101,7 @@ class Rollups:
             if not await tx.fetch(move, watermark, known.watermark, known.changes):
                 return False
             await self._add_days(tx, cells.days)
-            await self._merge(tx, _HOURS, cells.hours)
+            await self._add_hours(tx, cells.hours)
             await self._merge(tx, _WEEKS, cells.weeks)
             return True
 
@@ -188,7 +192,7 @@ class Rollups:
             view = RollupView(tx.fetch, self._dialect)
             cells = await view.cells_of_days(since_us, until_us, below=(await view.extent()).watermark)
             await self._add_days(tx, cells.days)
-            await self._merge(tx, _HOURS, cells.hours)
+            await self._add_hours(tx, cells.hours)
             await self._merge(tx, _WEEKS, cells.weeks)
 
     async def _changed(self, tx: Transaction) -> None:
@@ -198,10 +202,19 @@ class Rollups:
     async def _add_days(self, tx: Transaction, cells: dict[Group, DayCell]) -> None:
         """Add cells, and what they come to of all models together."""
         users = {cell.group(USER_KEY): cell for cell in added(cells.values(), USER_KEY, DayCell)}
-        for table, found in ((_DAYS, cells), (_USERS, users)):
-            sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in DAY_SUMS)
-            await tx.many(f"{_insert(table)} DO UPDATE SET {sums}", day_rows(found))
-            await self._drop_empty(tx, table, found)
+        await self._add_sums(tx, _DAYS, cells)
+        await self._add_sums(tx, _USERS, users)
+
+    async def _add_hours(self, tx: Transaction, cells: dict[Group, HourCell]) -> None:
+        """Add cells, and how their calls ended by day."""
+        endings = {cell.group(ENDING_KEY): cell for cell in added(cells.values(), ENDING_KEY, HourCell)}
+        await self._merge(tx, _HOURS, cells)
+        await self._add_sums(tx, _ENDINGS, endings)
+
+    async def _add_sums(self, tx: Transaction, table: _Table, cells: dict[Group, Any]) -> None:
+        sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in table.values)
+        await tx.many(f"{_insert(table)} DO UPDATE SET {sums}", table.rows_of(cells))
+        await self._drop_empty(tx, table, cells)
 
     async def _merge(self, tx: Transaction, table: _Table, cells: dict[Group, C]) -> None:
         """Add cells to those that are stored."""

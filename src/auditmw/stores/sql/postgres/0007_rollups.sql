@@ -93,6 +93,19 @@ CREATE TABLE audit_rollup_hour (
     PRIMARY KEY (hour, tenant, model, status, error_type)
 );
 
+-- How calls ended, by day: questions over weeks read a twenty-fourth of the rows.
+CREATE TABLE audit_rollup_ending (
+    day text COLLATE "C" NOT NULL,
+    tenant text COLLATE "C" NOT NULL,
+    model text COLLATE "C" NOT NULL,
+    status text COLLATE "C" NOT NULL,
+    error_type text COLLATE "C" NOT NULL,
+    calls bigint NOT NULL,
+    attempts bigint NOT NULL,
+    retried bigint NOT NULL,
+    PRIMARY KEY (day, tenant, model, status, error_type)
+);
+
 -- top: the most tokens of a call; sizes: the same of tokens as above; largest: tokens, time, id and cost of the largest calls.
 CREATE TABLE audit_rollup_week (
     week text COLLATE "C" NOT NULL,

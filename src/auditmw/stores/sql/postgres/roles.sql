@@ -30,7 +30,8 @@ GRANT SELECT (
     thinking_tokens, cost_nano, cost_status, unit_prices, sanitization_count, stored_at, writer_id, seq
 ) ON audit_entries TO audit_writer;
 GRANT SELECT, UPDATE (watermark) ON audit_rollup TO audit_writer;
-GRANT SELECT, INSERT, UPDATE, DELETE ON audit_rollup_day, audit_rollup_user, audit_rollup_hour, audit_rollup_week
+GRANT SELECT, INSERT, UPDATE, DELETE ON audit_rollup_day, audit_rollup_user, audit_rollup_hour, audit_rollup_ending,
+    audit_rollup_week
 TO audit_writer;
 
 -- Of settings it may write one alone: a policy on the table says which.
@@ -39,5 +40,5 @@ GRANT INSERT, UPDATE (value) ON audit_settings TO audit_writer;
 GRANT SELECT ON
     audit_schema, audit_trail, audit_writers, audit_entries, audit_batches, audit_tiles, audit_checkpoints,
     audit_settings, audit_content, audit_rollup, audit_rollup_day, audit_rollup_user, audit_rollup_hour,
-    audit_rollup_week, llm_audit_log, llm_audit_attempts
+    audit_rollup_ending, audit_rollup_week, llm_audit_log, llm_audit_attempts
 TO audit_reader;

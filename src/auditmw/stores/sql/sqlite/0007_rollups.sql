@@ -93,6 +93,19 @@ CREATE TABLE audit_rollup_hour (
     PRIMARY KEY (hour, tenant, model, status, error_type)
 ) STRICT, WITHOUT ROWID;
 
+-- How calls ended, by day: questions over weeks read a twenty-fourth of the rows.
+CREATE TABLE audit_rollup_ending (
+    day TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    model TEXT NOT NULL,
+    status TEXT NOT NULL,
+    error_type TEXT NOT NULL,
+    calls INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    retried INTEGER NOT NULL,
+    PRIMARY KEY (day, tenant, model, status, error_type)
+) STRICT, WITHOUT ROWID;
+
 -- top: the most tokens of a call; sizes: the same of tokens as above; largest: tokens, time, id and cost of the largest calls.
 CREATE TABLE audit_rollup_week (
     week TEXT NOT NULL,
