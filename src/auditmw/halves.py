@@ -8,7 +8,7 @@ KeyboardInterrupt, SystemExit) goes on untouched, after the remaining halves hav
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Final
@@ -28,15 +28,15 @@ _ENDED: Final = object()
 class Run:
     """The suspended middlewares of one attempt."""
 
-    __slots__ = ("_call", "_context", "_large", "_offloads", "_stack", "layers", "loop", "pipeline")
+    __slots__ = ("_call", "_context", "_large", "_suspended", "layers", "loop", "pipeline")
 
     def __init__(self, pipeline: Pipeline, call: Call) -> None:
         self._call = ref(call)  # the call holds its run: a strong reference would leave both to the cycle collector
         self.pipeline = pipeline
         self.layers = pipeline.layers
         self._context: Context = copy_context()
-        self._stack: list[tuple[Layer, Any]] = []
-        self._offloads = pipeline.has_offloading
+        self._suspended: list[Any] = []
+        """A generator a layer, in their order; None where there is no second half."""
         self._large: bool | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
 
@@ -56,23 +56,24 @@ class Run:
         self._context.run(self._first_halves, self.call)
 
     def _first_halves(self, call: Call) -> None:
-        for layer in self.layers:
-            if layer.plain is None:  # only for results of batches, which are read in passing: require() refuses it
-                self.count(layer.name, PipelineError(f"{layer.name} is async and this call is not: skipped"))
-            else:
-                self._enter(layer, layer.plain, call)
+        self._enter(self.layers, call)
         self._run_hooks(call.send_hooks, call)
 
-    def _enter(self, layer: Layer, plain: Callable[[Call], Generator[None, None, None]], call: Call) -> None:
-        try:
-            generator = plain(call)
-            if next(generator, _ENDED) is _ENDED:
-                self.count(layer.name, PipelineError(f"{layer.name} did not yield: {ONCE}"))
-                return
-        except Exception as error:
-            self._first_half_failed(layer, error)
-        else:
-            self._stack.append((layer, generator))
+    def _enter(self, layers: Iterable[Layer], call: Call) -> None:
+        for layer in layers:
+            generator: Any = None
+            try:
+                if layer.plain is None:  # only for results of batches, which are read in passing: require() refuses it
+                    self.count(layer.name, PipelineError(f"{layer.name} is async and this call is not: skipped"))
+                else:
+                    generator = layer.plain(call)
+                    if next(generator, _ENDED) is _ENDED:
+                        generator = None
+                        self.count(layer.name, PipelineError(f"{layer.name} did not yield: {ONCE}"))
+            except Exception as error:
+                generator = None
+                self._first_half_failed(layer, error)
+            self._suspended.append(generator)
 
     def _first_half_failed(self, layer: Layer, error: Exception) -> None:
         if isinstance(error, Blocked):
@@ -95,23 +96,23 @@ class Run:
             return
         for layer in self.layers:
             if layer.asynchronous is None:
-                assert layer.plain is not None  # noqa: S101  (a layer has one form at least)
                 if layer.waits or (layer.offloads and self._is_large()):
-                    await in_thread(partial(self._context.run, self._enter, layer, layer.plain, call))
+                    await in_thread(partial(self._context.run, self._enter, (layer,), call))
                 else:
-                    self._context.run(self._enter, layer, layer.plain, call)
+                    self._context.run(self._enter, (layer,), call)
                 continue
             if self.loop is None:
                 self.loop = _running_loop()
-            generator = layer.asynchronous(call)
+            generator: Any = layer.asynchronous(call)
             try:
                 await in_context(self._context, unhooked(generator))
             except StopAsyncIteration:
+                generator = None
                 self.count(layer.name, PipelineError(f"{layer.name} did not yield: {ONCE}"))
             except Exception as error:
+                generator = None
                 self._first_half_failed(layer, error)
-            else:
-                self._stack.append((layer, generator))
+            self._suspended.append(generator)
         if self._is_large():
             await in_thread(partial(self._context.run, self._run_hooks, call.send_hooks, call))
         else:
@@ -123,37 +124,48 @@ class Run:
 
     def _second_halves(self) -> None:
         interruption: BaseException | None = None
-        while self._stack:
-            layer, generator = self._stack.pop()
+        suspended = self._suspended
+        while suspended:
+            generator = suspended.pop()
             try:
-                self._leave(layer, generator)
+                if generator is not None and next(generator, _ENDED) is not _ENDED:
+                    self._yielded_twice(self.layers[len(suspended)], generator)
+            except Exception as error:
+                self.count(self.layers[len(suspended)].name, error)
             except BaseException as error:  # goes on when every half has run
-                self.count(layer.name, error)
+                self.count(self.layers[len(suspended)].name, error)
                 interruption = error
         if interruption is not None:
             raise interruption
 
     def _leave(self, layer: Layer, generator: Any) -> None:
         try:
-            if next(generator, _ENDED) is _ENDED:
-                return
+            if next(generator, _ENDED) is not _ENDED:
+                self._yielded_twice(layer, generator)
         except Exception as error:
             self.count(layer.name, error)
-            return
+
+    def _yielded_twice(self, layer: Layer, generator: Any) -> None:
         generator.close()
         self.count(layer.name, PipelineError(f"{layer.name} yielded twice: {ONCE}"))
+
+    def _pop(self) -> tuple[Layer, Any]:
+        generator = self._suspended.pop()
+        return self.layers[len(self._suspended)], generator
 
     def _is_large(self) -> bool:
         """Whether the request is so large that some layer should run in a worker thread; measured once."""
         if self._large is None:
-            self._large = self._offloads and is_large_body(self.call.request)
+            self._large = self.pipeline.has_offloading and is_large_body(self.call.request)
         return self._large
 
     async def second_halves_async(self, *, large: bool = False) -> None:
         """Run all second halves of an async call, last first; those that offload in a thread if the answer is large."""
         interruption: BaseException | None = None
-        while self._stack:
-            layer, generator = self._stack.pop()
+        while self._suspended:
+            layer, generator = self._pop()
+            if generator is None:
+                continue
             try:
                 if layer.asynchronous is None:
                     if self._wants_thread(layer, large=large):
@@ -170,7 +182,7 @@ class Run:
             raise interruption
 
     def _wants_thread(self, layer: Layer, *, large: bool) -> bool:
-        outermost = not self._stack  # which runs what was registered for sealing
+        outermost = not self._suspended  # which runs what was registered for sealing
         slowly = self.cleans_slowly() or (large and bool(self.call.seal_hooks))
         return (layer.offloads and large) or (outermost and slowly)
 
@@ -187,8 +199,10 @@ class Run:
 
     def second_halves_detached(self) -> None:
         """Run the second halves away from the call's own task: plain ones here, async ones as far as one step goes."""
-        while self._stack:
-            layer, generator = self._stack.pop()
+        while self._suspended:
+            layer, generator = self._pop()
+            if generator is None:
+                continue
             step = self._step_once if hasattr(generator, "__anext__") else self._leave
             try:
                 self._run_anyway(step, layer, generator)
