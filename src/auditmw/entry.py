@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 from msgspec import structs
 
-from auditmw.canonical import canonical_text
+from auditmw.canonical import MAX_INT, canonical_text
 from auditmw.errors import ConfigurationError
 
 Kind = Literal["llm", "request", "function", "control"]
@@ -24,6 +24,8 @@ CostStatus = Literal["priced", "partial", "unknown_model", "no_usage", "not_bill
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 STATUSES: Final[tuple[str, ...]] = get_args(Status)
 SCHEMA_VERSION: Final = 1
+Whole = Annotated[int, msgspec.Meta(ge=-MAX_INT, le=MAX_INT)]
+"""An integer that JSON can hold everywhere."""
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -92,17 +94,17 @@ class AuditEntry(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """
 
     request_id: str
-    timestamp_us: int
-    v: int = SCHEMA_VERSION
-    stored_at_us: int | None = None
+    timestamp_us: Whole
+    v: Whole = SCHEMA_VERSION
+    stored_at_us: Whole | None = None
     call_id: str | None = None
-    attempt: int = 0
+    attempt: Whole = 0
     parent_id: str | None = None
     kind: Kind = "llm"
     action: str | None = None
-    logged_at_us: int | None = None
-    latency_us: int | None = None
-    ttft_us: int | None = None
+    logged_at_us: Whole | None = None
+    latency_us: Whole | None = None
+    ttft_us: Whole | None = None
     user_id: str | None = None
     subject: str | None = None
     session_id: str | None = None
@@ -119,15 +121,15 @@ class AuditEntry(msgspec.Struct, frozen=True, gc=False, array_like=True):
     tool_names: list[str] | None = None
     service_tier: str | None = None
     params_hash: str | None = None
-    input_tokens: int | None = None
-    cache_read_tokens: int | None = None
-    cache_write_5m_tokens: int | None = None
-    cache_write_1h_tokens: int | None = None
-    output_tokens: int | None = None
-    thinking_tokens: int | None = None
+    input_tokens: Whole | None = None
+    cache_read_tokens: Whole | None = None
+    cache_write_5m_tokens: Whole | None = None
+    cache_write_1h_tokens: Whole | None = None
+    output_tokens: Whole | None = None
+    thinking_tokens: Whole | None = None
     usage_complete: bool | None = None
     usage_raw: dict[str, Any] | None = None
-    cost_nano: int | None = None
+    cost_nano: Whole | None = None
     cost_status: CostStatus | None = None
     price_source: str | None = None
     unit_prices: dict[str, Any] | None = None
@@ -135,7 +137,7 @@ class AuditEntry(msgspec.Struct, frozen=True, gc=False, array_like=True):
     input_hash: str | None = None
     output_hash: str | None = None
     hash_key_id: str | None = None
-    sanitization_count: int | None = None
+    sanitization_count: Whole | None = None
     sanitization: dict[str, int] | None = None
     sanitizer_rules: str | None = None
     purpose: str | None = None
@@ -143,8 +145,8 @@ class AuditEntry(msgspec.Struct, frozen=True, gc=False, array_like=True):
     status: Status = "success"
     error_type: str | None = None
     error_message: str | None = None
-    http_status: int | None = None
-    audit_errors: int = 0
+    http_status: Whole | None = None
+    audit_errors: Whole = 0
     provider_request_id: str | None = None
     response_id: str | None = None
     trace_id: str | None = None
@@ -152,8 +154,8 @@ class AuditEntry(msgspec.Struct, frozen=True, gc=False, array_like=True):
     metadata: dict[str, Any] | None = None
     extra: dict[str, Any] | None = None
     writer: str | None = None
-    seq: int | None = None
-    leaf_index: int | None = None
+    seq: Whole | None = None
+    leaf_index: Whole | None = None
     content: bytes | None = None
     """The sealed prompt and answer on their way to the store, which keeps them in a table of their own."""
 

@@ -25,7 +25,7 @@ from auditmw.entry import AuditEntry, Status
 from auditmw.errors import JournalError, TrailClosed
 from auditmw.health import Health
 from auditmw.journalling import Journalling, OnFailure
-from auditmw.sealing import control_entry, encode, entry_of
+from auditmw.sealing import control_entry, decode, encode, entry_of
 from auditmw.stores.protocol import Batch
 
 
@@ -163,7 +163,7 @@ class Intake:
         self._put(control_entry(str(uuid7()), self._clock.now_us(), action, **metadata), None)
 
     def _put(self, entry: AuditEntry, call: Call | None) -> None:
-        entry, payload = encode(entry)
+        payload = encode(entry)
         with self._lock:
             seq = self._backlog.last_seq = self._backlog.last_seq + 1  # first: an interrupt must not give it twice
             position = self._journalling.append(seq, entry, payload)
@@ -174,7 +174,7 @@ class Intake:
         if self._external and position is None and call is not None:
             self._drop(entry.logged_at_us or 0)  # the shipper sees the journal alone
         if self.on_sealed is not None:
-            self.on_sealed(entry)
+            self.on_sealed(decode(payload))
         self.wake()
 
     def missing_context(self) -> None:

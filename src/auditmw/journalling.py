@@ -81,8 +81,7 @@ class Journalling:
         try:
             if self.journal is None:
                 raise JournalError(f"there is no journal in {self._directory}: make that directory writable")
-            _, payload = encode(entry_of_intent(call))
-            call.position = self.journal.append_intent(id_bytes(call.request_id), payload)
+            call.position = self.journal.append_intent(id_bytes(call.request_id), encode(entry_of_intent(call)))
         except JournalError as error:
             self.failed(error, call)
 

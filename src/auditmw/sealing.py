@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import structs
 from uuid_utils import uuid7
 
 from auditmw.call import Call
-from auditmw.canonical import MAX_INT, canonical_text, made_safe, make_safe
+from auditmw.canonical import canonical_text, made_safe, make_safe
 from auditmw.entry import SCHEMA_VERSION, AuditEntry, Cost, Usage
 
 MAX_ERROR_MESSAGE: Final = 1000
@@ -114,55 +114,52 @@ def entry_of(call: Call, logged_at_us: int) -> AuditEntry:
     )
 
 
-def encode(entry: AuditEntry) -> tuple[AuditEntry, bytes]:
-    """The entry, made safe for every store if it was not, and its bytes."""
+def encode(entry: AuditEntry) -> bytes:
+    """The entry as bytes, safe for every store; whether each field is of its type is seen when they are read."""
     try:
         payload = _encoder.encode(entry)
-        _checker.decode(payload)  # refuses what is of another type than the field's
     except Exception:  # a lone surrogate, a huge integer, a foreign object that a middleware put into a field
-        return _encode_safely(entry)
+        return _encoder.encode(_fitted(entry))
     # an escaped NUL; a false alarm (a text that spells the escape) only costs the slow way
-    return _encode_safely(entry) if b"\\u0000" in payload else (entry, payload)
+    return _encoder.encode(_fitted(entry)) if b"\\u0000" in payload else payload
 
 
-def _encode_safely(entry: AuditEntry) -> tuple[AuditEntry, bytes]:
+def decode(payload: bytes) -> AuditEntry:
+    """The entry of bytes that `encode` made, also by an older or newer version."""
+    try:
+        return _decoder.decode(payload)
+    except msgspec.ValidationError:  # a middleware set a field to a value of another type
+        values = msgspec.json.decode(payload)
+        return _fitted(_Unchecked(*values[: len(AuditEntry.__struct_fields__)]))
+
+
+_Unchecked: Final = msgspec.defstruct(
+    "Unchecked", [(field.name, Any, None if field.required else field.default) for field in structs.fields(AuditEntry)]
+)
+
+
+def _fitted(entry: Any) -> AuditEntry:
+    """The entry with every field safe and of its type; those that had to change are counted as its errors."""
     safe = {field.name: _fitting(field, getattr(entry, field.name)) for field in structs.fields(AuditEntry)}
-    safe["audit_errors"] += sum(getattr(entry, name) != value for name, value in safe.items())
-    entry = AuditEntry(**safe)
-    return entry, _encoder.encode(entry)
+    safe["audit_errors"] += sum(name != "content" and getattr(entry, name) != value for name, value in safe.items())
+    return AuditEntry(**safe)
 
 
 def _fitting(field: structs.FieldInfo, value: Any) -> Any:
     """The value as the field can hold it: safe, of its type, else what stands for a value that was not usable."""
-    if field.name == "content":
-        return value if isinstance(value, bytes) else None
-    safe = make_safe(value)
     try:
-        return msgspec.convert(safe, _bounded(field.type))
+        if field.name == "content":  # bytes, or what JSON writes for them
+            return msgspec.convert(value, field.type)
+        safe = make_safe(value)
+        return msgspec.convert(safe, field.type)
     except msgspec.ValidationError:
         if field.type == str | None:
             return canonical_text(safe)
         return _UNUSABLE.get(field.name, None if field.required else field.default)
 
 
-def _bounded(kind: Any) -> Any:
-    """A field's type, its integers within what JSON can hold."""
-    count = Annotated[int, msgspec.Meta(ge=-MAX_INT, le=MAX_INT)]
-    return count if kind is int else count | None if kind == int | None else kind
-
-
-_checker: Final = msgspec.json.Decoder(
-    msgspec.defstruct(
-        "Checked", [(field.name, _bounded(field.type)) for field in structs.fields(AuditEntry)], array_like=True
-    )
-)
 _UNUSABLE: Final = {"status": "error", "timestamp_us": 0}
 """What an entry says where a field that it needs was set to nonsense."""
-
-
-def decode(payload: bytes) -> AuditEntry:
-    """The entry of bytes that `encode` made, also by an older or newer version."""
-    return _decoder.decode(payload)
 
 
 def id_bytes(request_id: str) -> bytes:

@@ -123,7 +123,7 @@ def test_behind_a_part_that_could_not_be_cut_off_nothing_is_written(directory, c
     real_write = os.write
     calls = []
 
-    def write(fd, content):
+    def write(fd, content, _length):
         calls.append(content)
         if len(calls) == 1:
             return real_write(fd, content[:10])
@@ -152,7 +152,7 @@ def test_an_entry_whose_write_was_interrupted_when_it_was_done_keeps_its_number(
 ):
     real_write = os.write
 
-    def write(fd, content):
+    def write(fd, content, _length):
         real_write(fd, content)
         raise KeyboardInterrupt
 

@@ -147,9 +147,9 @@ def test_a_user_of_whom_only_the_log_tells_is_known(trail, erase, log):
 
 
 def test_a_running_process_that_holds_entries_makes_it_partly(trail, make_entry, erase, log, privacy):
-    entry, payload = encode(make_entry(7, request_id="0" * 32))
+    entry = make_entry(7, request_id="0" * 32)
     journal = Journal(log.journal_dir)
-    journal.append_sealed(1, id_bytes(entry.request_id), payload)
+    journal.append_sealed(1, id_bytes(entry.request_id), encode(entry))
     receipt = erase(wait_seconds=0.2)
     assert (receipt.answer, receipt.kept) == ("partly", ["the journals of 1 running processes still hold entries"])
     trail.append(journal.writer_id.hex(), [entry])
@@ -161,9 +161,9 @@ def test_a_running_process_that_holds_entries_makes_it_partly(trail, make_entry,
 
 
 def test_what_a_dead_process_left_is_stored_first_and_goes_then(trail, make_entry, erase, log):
-    entry, payload = encode(make_entry(7, request_id="0" * 32, kind="function"))
+    entry = make_entry(7, request_id="0" * 32, kind="function")
     journal = Journal(log.journal_dir)
-    journal.append_sealed(1, id_bytes(entry.request_id), payload)
+    journal.append_sealed(1, id_bytes(entry.request_id), encode(entry))
     journal.close()
     assert erase().answer == "erased"
     assert [one.user_id for one in trail.entries()] == [None]
@@ -316,9 +316,9 @@ def test_sqlite_is_asked_for_its_log_again_while_a_reader_holds_it(trail, make_e
 
 
 def test_damaged_and_unknown_files_beside_the_journals_keep_nobody_waiting(trail, make_entry, erase, log):
-    entry, payload = encode(make_entry(7, request_id="0" * 32, user_id="bob"))
+    entry = make_entry(7, request_id="0" * 32, user_id="bob")
     journal = Journal(log.journal_dir)
-    journal.append_sealed(1, id_bytes(entry.request_id), payload)
+    journal.append_sealed(1, id_bytes(entry.request_id), encode(entry))
     (path,) = log.journal_dir.glob(f"{journal.writer_id.hex()}*.journal")
     with path.open("ab") as file:
         file.write(b"\xff" * 100)  # cut off in the middle of a write

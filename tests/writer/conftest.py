@@ -104,8 +104,12 @@ def crashed(tmp_path: Path) -> Callable[[Path], Path]:
 
     def copy(directory: Path) -> Path:
         target = tmp_path / f"crashed-{sum(1 for _ in tmp_path.glob('crashed-*'))}"
-        shutil.copytree(directory, target)
-        return target
+        for _ in range(20):
+            try:
+                return Path(shutil.copytree(directory, target))
+            except shutil.Error:  # the writer has removed a file meanwhile, which no death can do half
+                shutil.rmtree(target)
+        raise AssertionError("the journal never stands still")
 
     return copy
 

@@ -31,7 +31,7 @@ class Journal:
         self.records = {}
 
     def add(self, seq):
-        self.records[seq] = Record(SEALED, seq, id_bytes(IDS[seq]), encode(entry(seq))[1])
+        self.records[seq] = Record(SEALED, seq, id_bytes(IDS[seq]), encode(entry(seq)))
 
     def read(self, after):
         found = [record for seq, record in sorted(self.records.items()) if seq > after]  # as it is now
@@ -43,7 +43,7 @@ def add(backlog, *, journal=None, held=True):
     if journal is not None:
         journal.add(seq)
     if held:
-        backlog.add(seq, encode(entry(seq))[1], seq, journalled=journal is not None)
+        backlog.add(seq, encode(entry(seq)), seq, journalled=journal is not None)
 
 
 def taken(backlog, limit, journal):

@@ -47,11 +47,11 @@ class Dead:
         self.seq = 0
 
     def begin(self, number):
-        self.journal.append_intent(id_bytes(rid(number)), encode(made(number, "interrupted"))[1])
+        self.journal.append_intent(id_bytes(rid(number)), encode(made(number, "interrupted")))
 
     def end(self, number):
         self.seq += 1
-        self.journal.append_sealed(self.seq, id_bytes(rid(number)), encode(made(number))[1])
+        self.journal.append_sealed(self.seq, id_bytes(rid(number)), encode(made(number)))
 
     async def ship(self, number, seq):
         entry = made(number)

@@ -120,7 +120,15 @@ class Journal:
         with self._lock:
             if seq <= self._chain.last_seq:
                 raise ValueError(f"seq {seq} follows {self._chain.last_seq}: number and append under one lock")
-            self._append_outcome(request_id, record, seq)
+            open_intents = self._chain.open_intents
+            try:
+                self._append(record, seq)
+            except JournalError:
+                # The file goes on saying that the attempt is in flight; the next segment will not.
+                self._chain.stale = self._chain.stale or request_id in open_intents
+                raise
+            finally:
+                open_intents.pop(request_id, None)  # not before the write, which may begin a segment to carry it
             return self._chain.position
 
     def synced(self, position: int) -> Future[None]:
@@ -203,17 +211,6 @@ class Journal:
             self._closed = True
             self._chain.close()
             self._held.forget()
-
-    def _append_outcome(self, request_id: bytes, record: bytes, seq: int) -> None:
-        open_intents = self._chain.open_intents
-        try:
-            self._append(record, seq)
-        except JournalError:
-            # The file goes on saying that the attempt is in flight; the next segment will not.
-            self._chain.stale = self._chain.stale or request_id in open_intents
-            raise
-        finally:
-            open_intents.pop(request_id, None)  # not before the write, which may begin a segment that has to carry it
 
     def _append(self, record: bytes, seq: int = 0) -> None:
         if self._closed:

@@ -27,22 +27,17 @@ _NAME, _VERSION = b"auditmw", 1
 PREAMBLE = _NAME + bytes([_VERSION])
 _HEADER = Struct("<IQI")
 _SUFFIX = ".journal"
-_libc_write = ctypes.PyDLL(None, use_errno=True).write
-_libc_write.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t)
-_libc_write.restype = ctypes.c_ssize_t
+# Not `os.write`, which lets go of the interpreter lock. A write into the page cache takes 2 microseconds; letting go of
+# the lock for it hands it to the writer's thread, and getting it back costs more than all the rest of recording a call,
+# in latency up to 5 ms (measured).
+_write = ctypes.PyDLL(None, use_errno=True).write
+_write.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t)
+_write.restype = ctypes.c_ssize_t
 
 
-def _write(fd: int, content: bytes) -> int:
-    """`os.write`, without letting go of the interpreter lock.
-
-    A write into the page cache takes 2 microseconds; letting go of the lock for it hands it to the writer's thread, and
-    getting it back costs more than all the rest of recording a call, in latency up to 5 ms (measured).
-    """
-    written: int = _libc_write(fd, content, len(content))
-    if written < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    return written
+def _error() -> OSError:
+    code = ctypes.get_errno()
+    return OSError(code, os.strerror(code))
 
 
 class Header(NamedTuple):
@@ -71,14 +66,24 @@ class Segment:
 
         If it cannot be cut off the segment is `broken`, and nothing may be appended behind it.
         """
-        written = _write(self.fd, content)
-        while written < len(content):
-            try:
-                written += _write(self.fd, content[written:])
-            except OSError:
-                self._cut_off(written)
-                raise
-        self.size += len(content)
+        length = len(content)
+        written = _write(self.fd, content, length)
+        if written != length:
+            self._write_rest(content, written)
+        self.size += length
+
+    def _write_rest(self, content: bytes, written: int) -> None:
+        if written < 0:
+            raise _error()
+        try:
+            while written < len(content):
+                more = _write(self.fd, content[written:], len(content) - written)
+                if more < 0:
+                    raise _error()
+                written += more
+        except OSError:
+            self._cut_off(written)
+            raise
 
     def _cut_off(self, written: int) -> None:
         try:
