@@ -51,37 +51,32 @@ class Admission:
         self._on_full = on_full
         self._start = start
 
-    def admit(self, call: Call) -> None:
-        """Reserve room for one entry (see `auditmw.recorder.Intake`)."""
-        if not self.is_open:
-            self._start()
-        if self._reserve():
-            return
+    def wait_for_room(self, call: Call) -> None:
+        """Wait for room as `on_full` says, and reserve it (see `auditmw.recorder.Intake`)."""
         deadline = time.monotonic() + self.block_timeout
         while self._on_full == "block" and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-            if self._reserve():
+            if self.reserve():
                 return
         call.admitted = False
 
-    async def admit_async(self, call: Call) -> None:
+    async def wait_for_room_async(self, call: Call) -> None:
         """The same without blocking the loop."""
-        if not self.is_open:
-            self._start()
-        if self._reserve():
-            return
         deadline = time.monotonic() + self.block_timeout
         while self._on_full == "block" and time.monotonic() < deadline:
             await anyio.sleep(POLL_SECONDS)
-            if self._reserve():
+            if self.reserve():
                 return
         call.admitted = False
 
-    def _reserve(self) -> bool:
+    def reserve(self) -> bool:
+        """Reserve room for one entry, if there is any now."""
+        if not self.is_open:
+            self._start()
         journal = self._journalling.journal
         with self._lock:
             in_flight = self._health.in_flight + 1
-            fits = len(self._backlog) + in_flight <= UNJOURNALLED_ENTRIES and (
+            fits = len(self._backlog.held) + in_flight <= UNJOURNALLED_ENTRIES and (
                 journal is None or journal.room() >= in_flight * RESERVED_BYTES
             )
             if fits:

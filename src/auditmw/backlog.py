@@ -25,6 +25,9 @@ class Backlog:
     """One writer's numbers and the entries that wait under them.
 
     Added from any thread with `lock` held, together with the numbering; taken by the writer's thread.
+
+    Attributes:
+        held: what is in memory: numbers, payloads, and when they were sealed.
     """
 
     def __init__(self, writer: str, lock: Lock) -> None:
@@ -33,7 +36,7 @@ class Backlog:
         self.lost = 0
         self._writer = writer
         self._lock = lock
-        self._held: deque[tuple[int, bytes, int | None]] = deque()
+        self.held: deque[tuple[int, bytes, int | None]] = deque()
         self._taken = 0
         self._under_way: deque[tuple[int, int | None]] = deque()
         self._records: Iterator[Record] | None = None
@@ -41,17 +44,13 @@ class Backlog:
         self._ahead: Record | None = None
         self._waits: list[tuple[int, Future[None]]] = []
 
-    def __len__(self) -> int:
-        """How many entries are in memory."""
-        return len(self._held)
-
     def add(self, seq: int, payload: bytes, logged_at_us: int | None, *, journalled: bool) -> None:
         """Put an entry's payload at the end; without a place in the journal it is kept here in any case.
 
         The payload and not the entry: it is a third of the size, and the call's own objects are free again at once.
         """
-        if not journalled or len(self._held) < MEMORY_ENTRIES:
-            self._held.append((seq, payload, logged_at_us))
+        if not journalled or len(self.held) < MEMORY_ENTRIES:
+            self.held.append((seq, payload, logged_at_us))
             self.bytes += len(payload)
 
     def take(
@@ -65,7 +64,7 @@ class Backlog:
             if whole and self.last_seq - self._taken < limit:
                 return None
             payloads = self._from_memory(limit)
-            until = self._held[0][0] - 1 if self._held else self.last_seq
+            until = self.held[0][0] - 1 if self.held else self.last_seq
         entries = [decode(payload) for payload in payloads]
         if not entries and self._taken < until:
             entries = self._from_journal(min(limit, until - self._taken), until, read_back, now_us)
@@ -78,8 +77,8 @@ class Backlog:
 
     def _from_memory(self, limit: int) -> list[bytes]:
         payloads: list[bytes] = []
-        while self._held and len(payloads) < limit and self._held[0][0] == self._taken + len(payloads) + 1:
-            _, payload, _ = self._held.popleft()
+        while self.held and len(payloads) < limit and self.held[0][0] == self._taken + len(payloads) + 1:
+            _, payload, _ = self.held.popleft()
             self.bytes -= len(payload)
             payloads.append(payload)
         return payloads
@@ -142,4 +141,4 @@ class Backlog:
         with self._lock:
             if self._under_way:
                 return self._under_way[0][1]
-            return self._held[0][2] if self._held else None
+            return self.held[0][2] if self.held else None

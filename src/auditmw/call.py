@@ -102,9 +102,6 @@ class Call(msgspec.Struct, kw_only=True, weakref=True, eq=False):
     run: Any = None
     """The suspended middlewares of this attempt (`auditmw.halves.Run`)."""
 
-    def __post_init__(self) -> None:
-        self.metadata = dict(self.metadata)  # middlewares write into it, and may not write into the caller's
-
     def on_chunk(self, function: Callable[[Any], Any]) -> None:
         """Have `function` see each chunk of a stream, or the whole answer, before the caller does.
 

@@ -54,11 +54,11 @@ def current_binding() -> Binding | None:
 
 def current_span() -> tuple[str, str] | None:
     """Trace and span id of the current OpenTelemetry span, in hexadecimal; None where there is none."""
-    trace: Any = sys.modules.get("opentelemetry.trace")  # not loaded: no span can be current
-    if trace is None:
+    context: Any = sys.modules.get("opentelemetry.context")  # not loaded: no span can be current
+    if context is None or not context.get_current():
         return None
-    current = trace.get_current_span()
-    if current is trace.INVALID_SPAN:
+    trace: Any = sys.modules.get("opentelemetry.trace")
+    if trace is None or (current := trace.get_current_span()) is trace.INVALID_SPAN:
         return None
     span = current.get_span_context()
     return (f"{span.trace_id:032x}", f"{span.span_id:016x}") if span.is_valid else None

@@ -28,28 +28,29 @@ class Settling:
         self._journalling = journalling
         self._block_timeout = block_timeout
 
-    def settle(self, call: Call) -> None:
-        """Wait until what was appended for the call is as safe as `durability` says.
+    def settle(self, call: Call, safe: Future[None]) -> None:
+        """Wait for what `safe_when` gave.
 
         Raises:
             AuditUnavailable: the disk failed before the call was sent, and `on_failure="refuse"` was chosen.
         """
-        if (future := self._safe_when(call)) is not None:
-            try:
-                self._settled(call, future.exception(self._block_timeout))
-            except TimeoutError as error:
-                self._settled(call, error)
+        try:
+            self._settled(call, safe.exception(self._block_timeout))
+        except TimeoutError as error:
+            self._settled(call, error)
 
-    async def settle_async(self, call: Call) -> None:
+    async def settle_async(self, call: Call, safe: Future[None]) -> None:
         """The same without blocking the loop."""
-        future = self._safe_when(call)
-        if future is None:
-            return
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._block_timeout):
-            await wait_for(future)
-        self._settled(call, future.exception() if future.done() else TimeoutError())
+            await wait_for(safe)
+        self._settled(call, safe.exception() if safe.done() else TimeoutError())
 
-    def _safe_when(self, call: Call) -> Future[None] | None:
+    def safe_when(self, call: Call) -> Future[None] | None:
+        """Done when what was appended for the call is as safe as `durability` says; None if it is now.
+
+        Raises:
+            AuditUnavailable: it cannot be, the call was not sent yet, and `on_failure="refuse"` was chosen.
+        """
         if call.position is None or self._durability in {"memory", "process"}:
             return None
         if self._durability == "store":

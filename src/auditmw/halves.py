@@ -47,13 +47,13 @@ class Run:
         assert call is not None  # noqa: S101  (as said)
         return call
 
-    def first_halves(self) -> None:
-        """Run the first halves of a sync call.
+    def first_halves(self, call: Call) -> None:
+        """Run the first halves in one go: of a sync call, or of an async one that has nothing to wait for.
 
         Raises:
             CallBlocked: a middleware prevents the attempt; `call.status` is `blocked`.
         """
-        self._context.run(self._first_halves, self.call)
+        self._context.run(self._first_halves, call)
 
     def _first_halves(self, call: Call) -> None:
         self._enter(self.layers, call)
@@ -88,15 +88,11 @@ class Run:
         self.call.error_message = reason
         raise CallBlocked(reason, self.call.request_id) from None
 
-    async def first_halves_async(self) -> None:
+    async def first_halves_async(self, call: Call) -> None:
         """Run the first halves of an async call; raises as `first_halves` does."""
-        call = self.call
-        if not self.pipeline.may_await and not self._is_large():
-            self._context.run(self._first_halves, call)  # in one go
-            return
         for layer in self.layers:
             if layer.asynchronous is None:
-                if layer.waits or (layer.offloads and self._is_large()):
+                if layer.waits or (layer.offloads and self.is_large(call)):
                     await in_thread(partial(self._context.run, self._enter, (layer,), call))
                 else:
                     self._context.run(self._enter, (layer,), call)
@@ -113,7 +109,7 @@ class Run:
                 generator = None
                 self._first_half_failed(layer, error)
             self._suspended.append(generator)
-        if self._is_large():
+        if self.is_large(call):
             await in_thread(partial(self._context.run, self._run_hooks, call.send_hooks, call))
         else:
             self._context.run(self._run_hooks, call.send_hooks, call)
@@ -153,10 +149,10 @@ class Run:
         generator = self._suspended.pop()
         return self.layers[len(self._suspended)], generator
 
-    def _is_large(self) -> bool:
+    def is_large(self, call: Call) -> bool:
         """Whether the request is so large that some layer should run in a worker thread; measured once."""
         if self._large is None:
-            self._large = self.pipeline.has_offloading and is_large_body(self.call.request)
+            self._large = self.pipeline.has_offloading and is_large_body(call.request)
         return self._large
 
     async def second_halves_async(self, *, large: bool = False) -> None:

@@ -33,9 +33,9 @@ class Intake:
     """Takes entries in; `take` gives them to the writer's thread in batches, in order.
 
     Attributes:
-        admit, admit_async: reserve room for one entry (see `Admission`).
+        reserve, wait_for_room, wait_for_room_async: set room aside for one entry (see `Admission`).
         intent: notes that an attempt is about to be sent (see `Journalling`).
-        settle, settle_async: wait until a call's entry is safe (see `Settling`).
+        safe_when, settle, settle_async: tell and wait until a call's entry is safe (see `Settling`).
     """
 
     def __init__(
@@ -97,8 +97,9 @@ class Intake:
             start=self.start,
         )
         settling = Settling(self._durability, self._backlog, self._journalling, self._block_timeout)
-        self.admit, self.admit_async = self._admission.admit, self._admission.admit_async
-        self.settle, self.settle_async = settling.settle, settling.settle_async
+        self.reserve, self.wait_for_room = self._admission.reserve, self._admission.wait_for_room
+        self.wait_for_room_async = self._admission.wait_for_room_async
+        self.safe_when, self.settle, self.settle_async = settling.safe_when, settling.settle, settling.settle_async
         self.intent = self._journalling.intent
 
     # --- start and end -----------------------------------------------------------------------------------------------

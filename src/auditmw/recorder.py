@@ -5,6 +5,7 @@ Every entry point (clients, the decorator, blocks by hand, ASGI) takes this way;
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, Protocol
 
@@ -31,16 +32,22 @@ SECOND_HALF_SECONDS = 5.0
 class Intake(Protocol):
     """What the recorder asks of the writer behind it."""
 
-    def admit(self, call: Call) -> None:
-        """Reserve room for one entry, waiting as `on_full` says; without room `call.admitted` becomes False."""
+    def reserve(self) -> bool:
+        """Set room aside for one entry, if there is any now."""
 
-    async def admit_async(self, call: Call) -> None:
+    def wait_for_room(self, call: Call) -> None:
+        """Wait for room as `on_full` says, and set it aside; without it `call.admitted` becomes False."""
+
+    async def wait_for_room_async(self, call: Call) -> None:
         """The same without blocking the loop."""
 
-    def settle(self, call: Call) -> None:
-        """Wait until what was appended for the call is as safe as `durability` says."""
+    def safe_when(self, call: Call) -> Future[None] | None:
+        """Done when what was appended for the call is as safe as `durability` says; None if it is now."""
 
-    async def settle_async(self, call: Call) -> None:
+    def settle(self, call: Call, safe: Future[None]) -> None:
+        """Wait for that, for a bounded time."""
+
+    async def settle_async(self, call: Call, safe: Future[None]) -> None:
         """The same without blocking the loop."""
 
     def defer(self, call: Call, status: Status) -> None:
@@ -67,14 +74,15 @@ class Recorder:
     def draft(self, **fields: Any) -> Call:
         """A new call with its ids, its start, and what is bound to the running task."""
         request_id = str(uuid7())
+        if self._constants:
+            fields = self._constants | fields
         call = Call(
-            request_id=request_id,
-            timestamp_us=self.clock.now_us(),
-            started_ns=self.clock.monotonic_ns(),
-            **{**self._constants, **fields},
+            request_id=request_id, timestamp_us=self.clock.now_us(), started_ns=self.clock.monotonic_ns(), **fields
         )
         if call.call_id is None:
             call.call_id = request_id
+        if "metadata" in fields:
+            call.metadata = dict(call.metadata)  # middlewares write into it, and may not write into the caller's
         if (span := current_span()) is not None:
             call.trace_id, call.span_id = span
         binding = current_binding()
@@ -91,22 +99,29 @@ class Recorder:
             CallBlocked: a middleware prevents it; the entry is sealed as `blocked`.
             AuditUnavailable: no entry can be taken, and `on_failure="refuse"` was chosen.
         """
-        self._intake.admit(call)
-        self._start(call)
+        if not self._intake.reserve():
+            self._intake.wait_for_room(call)
+        run = self._start(call)
         try:
-            call.run.first_halves()
-            self._intake.settle(call)
+            run.first_halves(call)
+            if (safe := self._intake.safe_when(call)) is not None:
+                self._intake.settle(call, safe)
         except BaseException as error:
             self.end(call, status_of(error), error)
             raise
 
     async def begin_async(self, call: Call) -> None:
         """Admit an async attempt and run its first halves; raises as `begin` does."""
-        await self._intake.admit_async(call)
-        self._start(call)
+        if not self._intake.reserve():
+            await self._intake.wait_for_room_async(call)
+        run = self._start(call)
         try:
-            await call.run.first_halves_async()
-            await self._intake.settle_async(call)
+            if self.pipeline.may_await or run.is_large(call):
+                await run.first_halves_async(call)
+            else:
+                run.first_halves(call)
+            if (safe := self._intake.safe_when(call)) is not None:
+                await self._intake.settle_async(call, safe)
         except BaseException as error:
             await self.end_async(call, status_of(error), error)
             raise
@@ -120,9 +135,10 @@ class Recorder:
         if not self.pipeline.cleaners:
             raise PipelineError(f"{what} names arguments to sanitize: put a Sanitizer() into the trail's pipeline")
 
-    def _start(self, call: Call) -> None:
-        call.run = Run(self.pipeline, call)
+    def _start(self, call: Call) -> Run:
+        call.run = run = Run(self.pipeline, call)
         self._live.add(call)
+        return run
 
     def _claim(self, call: Call) -> bool:
         """Whether this end of the call is the first one, which wins."""
@@ -141,7 +157,8 @@ class Recorder:
             finally:  # an interrupt meanwhile goes on when the entry is sealed
                 _note_end(call, status, error)
                 call.run.second_halves()
-            self._intake.settle(call)
+            if (safe := self._intake.safe_when(call)) is not None:
+                self._intake.settle(call, safe)
 
     async def end_async(self, call: Call, status: Status, error: BaseException | None = None) -> None:
         """The same for an async attempt; under cancellation the halves run shielded, for a bounded time."""
@@ -155,13 +172,14 @@ class Recorder:
                 read_answer(call)
         finally:  # a cancellation meanwhile goes on when the entry is sealed
             _note_end(call, status, error)
-            await self._second_halves(call, large=large)
-        await self._intake.settle_async(call)
+            if large or self.pipeline.has_async or (self.pipeline.cleaners and call.run.cleans_slowly()):
+                await self._second_halves(call, large=large)
+            else:
+                call.run.second_halves()
+        if (safe := self._intake.safe_when(call)) is not None:
+            await self._intake.settle_async(call, safe)
 
     async def _second_halves(self, call: Call, *, large: bool) -> None:
-        if not large and not self.pipeline.has_async and not call.run.cleans_slowly():
-            call.run.second_halves()
-            return
         with anyio.move_on_after(SECOND_HALF_SECONDS, shield=True) as scope:
             await call.run.second_halves_async(large=large)
         if scope.cancelled_caught:
@@ -209,6 +227,7 @@ class NoRecorder(Recorder):
 
     def draft(self, **fields: Any) -> Call:
         """A call that is never recorded."""
+        fields["metadata"] = dict(fields.get("metadata") or {})
         return Call(request_id="", timestamp_us=0, started_ns=0, **fields)
 
     def require_sanitizer(self, what: str) -> None:

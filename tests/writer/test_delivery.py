@@ -242,7 +242,7 @@ def test_more_than_fits_in_memory_waits_in_the_journal_and_comes_in_order(make_t
     trail = make_trail()
     store.on = False
     made = [record(trail) for _ in range(1500)]
-    assert len(trail.sink._backlog) <= 50
+    assert len(trail.sink._backlog.held) <= 50
     assert trail.health().queue_entries == 1501
     store.on = True
     trail.sync.flush(20)

@@ -30,7 +30,7 @@ def ship(store, directory, **options):
 def test_nothing_is_held_in_memory_and_what_is_shipped_is_known(application, store, directory):
     for _ in range(50):
         record(application)
-    assert len(application.sink._backlog) == 0
+    assert len(application.sink._backlog.held) == 0
     assert application.health().queue_entries == 51
     assert ship(store, directory).written == 51
     application.sync.flush(10)

@@ -193,21 +193,25 @@ def _parsed(partial: str) -> Any:
 
 
 def _read_message(call: Call, message: dict[str, Any], *, complete: bool) -> None:
-    details = message.get("stop_details")
-    if type(details) is dict:
+    if type(details := message.get("stop_details")) is dict:
         if "fallback_credit_token" in details:  # as good as money, so it goes no further than here
             message = message | {"stop_details": without(details, {"fallback_credit_token"})}
         if category := text(details, "category"):
             call.metadata["stop_category"] = category
     call.response = message
-    call.response_id = text(message, "id") or call.response_id
-    call.response_model = text(message, "model") or call.response_model
-    call.stop_reason = text(message, "stop_reason") or call.stop_reason
+    get = message.get  # and not `text`, since this is between the answer and who waits for it
+    if type(value := get("id")) is str:
+        call.response_id = value
+    if type(value := get("model")) is str:
+        call.response_model = value
+    if type(value := get("stop_reason")) is str:
+        call.stop_reason = value
     calls = [block for block in records(message, "content") if block.get("type") in TOOL_CALLS]
     call.tool_names = unique(text(block, "name") for block in calls) if calls else None
-    if usage := section(message, "usage"):
+    if type(usage := get("usage")) is dict and usage:
         call.usage = _usage(usage, complete=complete)
-        call.service_tier = text(usage, "service_tier") or call.service_tier
+        if type(value := usage.get("service_tier")) is str:
+            call.service_tier = value
 
 
 def _usage(raw: dict[str, Any], *, complete: bool) -> Usage:
