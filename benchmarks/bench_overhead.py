@@ -3,7 +3,8 @@
     python benchmarks/bench_overhead.py [--rounds 5] [--peers] [--json FILE] [--only NAME ...]
 
 Each contender runs in a fresh process, each peer in an environment of its own (made below `.bench/` on first use, with
-`--peers`). Rounds are interleaved; shown are medians, and ratios to the bare call of the same run.
+`--peers`), and beside bare calls in the same process where calls are made one after the other (see `overhead_run.py`).
+Rounds are interleaved; shown are medians, and ratios to the bare call of the same run.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ OWN = (
     "naive_sqlite",
 )
 PEERS = ("sdk_tracing", "otel_genai", "openllmetry", "openinference", "logfire")
-CALLS = {"create": 600, "short": 600, "stream": 40, "concurrent": 1500, "large": 20}
+CALLS = {"create": 1800, "short": 1800, "stream": 120, "concurrent": 1500, "large": 20}
 
 
 def main() -> None:
@@ -96,15 +97,25 @@ def run(python: str, name: str, mode: str) -> dict[str, float]:
 
 def show(mode: str, contenders: dict[str, dict[str, list[float]]]) -> None:
     """A table of medians, what is added to the bare call, and the ratio to it."""
+    if mode in {"create", "short", "stream"}:
+        show_in_turn(mode, contenders)
+        return
     bare = {key: statistics.median(values) for key, values in contenders["bare"].items()}
-    unit = "ms" if mode in {"concurrent", "large"} else "us"
-    print(f"\n{mode}: bare {', '.join(f'{key} {value:.1f} {unit}' for key, value in bare.items())}")
+    print(f"\n{mode}: bare {', '.join(f'{key} {value:.1f} ms' for key, value in bare.items())}")
     for name, figures in contenders.items():
         cells = []
         for key, values in figures.items():
             middle = statistics.median(values)
-            cells.append(f"{key} +{middle - bare[key]:8.2f} {unit} ({middle / bare[key]:.3f})")
+            cells.append(f"{key} +{middle - bare[key]:8.2f} ms ({middle / bare[key]:.3f})")
         print(f"  {name:20} {'   '.join(cells)}")
+
+
+def show_in_turn(mode: str, contenders: dict[str, dict[str, list[float]]]) -> None:
+    """The same where every process made the bare calls too."""
+    print(f"\n{mode}: each beside bare calls in the same process; calling thread, and ratio of the whole process")
+    for name, figures in contenders.items():
+        bare, added, ratio, process = (statistics.median(figures[key]) for key in ("bare", "added", "ratio", "process"))
+        print(f"  {name:20} bare {bare:9.1f} us   added {added:8.1f} us   ratio {ratio:.3f}   process {process:.3f}")
 
 
 def machine() -> dict[str, str | int | None]:

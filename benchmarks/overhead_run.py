@@ -2,9 +2,13 @@
 
     python overhead_run.py CONTENDER create|short|stream|concurrent|large CALLS
 
-Prints one line of JSON: microseconds a call of the calling thread and of the whole process; for `concurrent` the 99th
-percentile of a call's latency and of the event loop's lag in milliseconds; for `large` (1 MB of prompt, 1 MB of answer)
-how long the event loop was blocked at most in a call, in milliseconds.
+For `create`, `short` and `stream` bare calls and the contender's are made in turn in one process, for two processes of
+one program differ by a tenth on a shared machine. Prints one line of JSON:
+
+- then `bare` and `added`, microseconds of the calling thread, and `ratio`, medians over pairs of blocks; `process`, the
+  same ratio with what other threads took until the contender was closed;
+- for `concurrent` the 99th percentile of a call's latency and of the event loop's lag in milliseconds;
+- for `large` (1 MB of prompt, 1 MB of answer) how long the loop was blocked at most in a call, in milliseconds.
 """
 
 import asyncio
@@ -14,6 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 
 import anthropic
 import httpx2
@@ -44,6 +49,7 @@ MEGABYTE = TEXT * (2**20 // len(TEXT))
 LARGE = {**REQUEST, "messages": [{"role": "user", "content": MEGABYTE}]}
 LARGE_BODY = json.dumps({**MESSAGE, "content": [{"type": "text", "text": MEGABYTE}]}).encode()
 DELTAS = 200
+BLOCKS = 60
 
 
 def events():
@@ -99,20 +105,53 @@ async def stream(client):
             pass
 
 
-async def measure(client, mode, calls):
-    if mode == "concurrent":
-        return await concurrent(client, calls)
-    if mode == "large":
-        return await blocked(client, calls)
+class Contender:
+    """A client whose calls are recorded while it is entered: who patches the SDK itself does so only then."""
+
+    def __init__(self, client, end, on=None, off=None):
+        self.client, self.end, self.on, self.off = client, end, on, off
+
+    def __enter__(self):
+        if self.on is not None:
+            self.on()
+        return self.client
+
+    def __exit__(self, *error):
+        if self.off is not None:
+            self.off()
+
+
+async def in_turn(bare, contender, mode, calls):
+    """Blocks of calls of both, each after a few that are not counted."""
     call = {"create": create, "short": short, "stream": stream}[mode]
-    for _ in range(max(5, calls // 10)):
-        await call(client)
+    size = max(1, calls // BLOCKS)
+    warm = max(1, size // 5)
+    seconds = {False: [], True: []}
+    for clients in (nullcontext(bare), contender):
+        with clients as client:
+            for _ in range(max(5, calls // 20)):
+                await call(client)
     thread, process = time.thread_time(), time.process_time()
-    for _ in range(calls):
-        await call(client)
+    for block in range(2 * BLOCKS):
+        recorded = block % 2 == 1
+        with contender if recorded else nullcontext(bare) as client:
+            for _ in range(warm):
+                await call(client)
+            started = time.thread_time()
+            for _ in range(size):
+                await call(client)
+            seconds[recorded].append((time.thread_time() - started) / size)
+    own = time.thread_time() - thread
+    contender.end()
+    elsewhere = (time.process_time() - process - own) / (BLOCKS * (size + warm))
+    pairs = list(zip(seconds[False], seconds[True], strict=True))
+    without = statistics.median(seconds[False])
+    added = statistics.median(after - before for before, after in pairs)
     return {
-        "thread": (time.thread_time() - thread) / calls * 1e6,
-        "process": (time.process_time() - process) / calls * 1e6,
+        "bare": without * 1e6,
+        "added": added * 1e6,
+        "ratio": statistics.median(after / before for before, after in pairs),
+        "process": (without + added + elsewhere) / without,
     }
 
 
@@ -170,17 +209,22 @@ async def blocked(client, calls):
 
 def main():
     name, mode, calls = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    provider = Provider(delay=0.1 if mode == "concurrent" else 0.0)
-    client = anthropic.AsyncAnthropic(
-        api_key="test",
-        max_retries=0,
-        http_client=httpx2.AsyncClient(transport=httpx2.MockTransport(provider)),
-    )
     with tempfile.TemporaryDirectory() as folder:
-        client, end = importlib.import_module(f"contenders.{name}").set_up(client, folder)
-        result = asyncio.run(measure(client, mode, calls))
-        end()
+        contender = Contender(*importlib.import_module(f"contenders.{name}").set_up(sdk(mode), folder))
+        if mode in {"concurrent", "large"}:
+            with contender as client:
+                result = asyncio.run({"concurrent": concurrent, "large": blocked}[mode](client, calls))
+            contender.end()
+        else:
+            result = asyncio.run(in_turn(sdk(mode), contender, mode, calls))
     print(json.dumps(result))
+
+
+def sdk(mode):
+    """A client on a provider of its own."""
+    transport = httpx2.MockTransport(Provider(delay=0.1 if mode == "concurrent" else 0.0))
+    http = httpx2.AsyncClient(transport=transport)
+    return anthropic.AsyncAnthropic(api_key="test", max_retries=0, http_client=http).with_options(open_telemetry=False)
 
 
 if __name__ == "__main__":

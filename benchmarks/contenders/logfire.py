@@ -7,6 +7,5 @@ def set_up(client, folder):
     import logfire
 
     logfire.configure(send_to_logfire=False, console=False)
-    client = client.with_options(open_telemetry=False)
     logfire.instrument_anthropic(client)
     return client, logfire.shutdown

@@ -1,5 +1,7 @@
 """OpenLLMetry's (Traceloop's) instrumentation of Anthropic, with content as by default."""
 
+from functools import partial
+
 PACKAGES = ("opentelemetry-sdk", "opentelemetry-instrumentation-anthropic==0.62.4")
 
 
@@ -9,5 +11,5 @@ def set_up(client, folder):
     from contenders.exporting import provider
 
     traces = provider()
-    AnthropicInstrumentor().instrument(tracer_provider=traces)
-    return client.with_options(open_telemetry=False), traces.shutdown
+    instrumentor = AnthropicInstrumentor()
+    return client, traces.shutdown, partial(instrumentor.instrument, tracer_provider=traces), instrumentor.uninstrument

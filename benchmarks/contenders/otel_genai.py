@@ -1,5 +1,7 @@
 """OpenTelemetry's GenAI instrumentation of Anthropic, without content."""
 
+from functools import partial
+
 PACKAGES = ("opentelemetry-sdk", "opentelemetry-instrumentation-genai-anthropic==1.3b0")
 
 
@@ -9,5 +11,5 @@ def set_up(client, folder):
     from contenders.exporting import provider
 
     traces = provider()
-    AnthropicInstrumentor().instrument(tracer_provider=traces)
-    return client.with_options(open_telemetry=False), traces.shutdown
+    instrumentor = AnthropicInstrumentor()
+    return client, traces.shutdown, partial(instrumentor.instrument, tracer_provider=traces), instrumentor.uninstrument
