@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from auditmw.recognizers.finding import Finding
 from auditmw.recognizers.regex import Regex
@@ -72,12 +72,11 @@ class CardRecognizer:
 
     name = "card"
     kinds = ("CARD",)
+    gate: Final = "digit"
     rules = (_CANDIDATE, _CONTEXT, BRANDS)
 
     def find(self, view: View) -> Iterator[Finding]:
         """Numbers of a known brand; of any brand where a word before says that it is a card."""
-        if not view.has_digits:
-            return
         data = view.data
         for match in _CANDIDATE.finditer(data):
             start, end = match.span()

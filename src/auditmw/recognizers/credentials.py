@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from auditmw.recognizers.entropy import is_stand_in
 from auditmw.recognizers.finding import Finding
@@ -39,6 +39,7 @@ class CredentialRecognizer:
 
     name = "credentials"
     kinds = ("SECRET",)
+    gate: Final = "keyword"
     keywords = (
         b"://", b"authorization", b"x-", b"apikey:", b"api-key:", b"api-token:", b"auth-token:", b" -u", b"--user",
         b"--proxy-user", b"accountkey=", b"sharedaccesskey=", b"sharedsecret=", b"sig=", b"signature=",
@@ -64,7 +65,7 @@ class CredentialRecognizer:
 
     def find(self, view: View) -> Iterator[Finding]:
         """Passwords of URLs; tokens and passwords of headers and options, without the scheme's name."""
-        for keyword, start, _ in view.hits(self.name):
+        for keyword, start, _ in view.hits.get(self.name, ()):
             span = self._readers[keyword](view.data, start)
             if span:
                 yield Finding("SECRET", *view.span(*span))

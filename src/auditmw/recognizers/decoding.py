@@ -83,15 +83,19 @@ class _Windows:
 
 def decoded(first: View, keywords: Keywords) -> View | None:
     """A second view of all that could be decoded in the first one, or None where there is nothing."""
-    windows = _Windows(first)
     data = first.data
-    for start, end in _encoded(first):
+    encoded = _encoded(first)
+    escaped = OWNER in first.hits or (b"%" in data and _PERCENT.search(data))
+    if not encoded and not escaped:
+        return None
+    windows = _Windows(first)
+    for start, end in encoded:
         content = _content(data[start:end])
         if content:
             windows.block(
                 content + _APART, start, end + len(data[end : end + 2]) - len(data[end : end + 2].lstrip(b"="))
             )
-    if first.hits(OWNER) or (b"%" in data and _PERCENT.search(data)):
+    if escaped:
         for group in _grouped(data):
             _unescape(windows, group)
     return View(first.text, b"".join(windows.pieces), windows.origin, keywords) if windows.pieces else None

@@ -54,9 +54,7 @@ def scan(
     kinds = frozenset(kinds)
     wanted = _wanted(kinds)
     view = View(text, *fold(text), KEYWORDS)
-    found: list[Finding] = []
-    for recognizer in wanted:
-        found += recognizer.find(view)
+    found = _found(view, wanted)
     second = decoded(view, KEYWORDS)
     if second is not None:
         found += _found_decoded(second, wanted)
@@ -68,18 +66,27 @@ def scan(
 
 
 @cache
-def _wanted(kinds: frozenset[str]) -> tuple[Recognizer, ...]:
+def _wanted(kinds: frozenset[str]) -> tuple[tuple[Recognizer, str | None], ...]:
+    """The recognizers of these kinds, each with its gate: "keyword" or "digit", or None if it always has to look."""
     unknown = kinds - KINDS
     if unknown:
         raise ConfigurationError(f"no built-in recognizer finds {', '.join(sorted(unknown))}: use {', '.join(ORDER)}")
-    return tuple(recognizer for recognizer in RECOGNIZERS if kinds.intersection(recognizer.kinds))
+    return tuple((one, getattr(one, "gate", None)) for one in RECOGNIZERS if kinds.intersection(one.kinds))
 
 
-def _found_decoded(second: View, wanted: Sequence[Recognizer]) -> list[Finding]:
-    """What is found in the decoded view and takes in something decoded; the rest was plain to see in the first one."""
+def _found(view: View, wanted: Sequence[tuple[Recognizer, str | None]]) -> list[Finding]:
+    """What is found where what a recognizer cannot do without is there: most texts hold hardly any keyword."""
     found: list[Finding] = []
-    for recognizer in wanted:
-        found += recognizer.find(second)
+    hits, has_digits = view.hits, view.has_digits
+    for recognizer, gate in wanted:
+        if gate is None or (has_digits if gate == "digit" else recognizer.name in hits):
+            found += recognizer.find(view)
+    return found
+
+
+def _found_decoded(second: View, wanted: Sequence[tuple[Recognizer, str | None]]) -> list[Finding]:
+    """What is found in the decoded view and takes in something decoded; the rest was plain to see in the first one."""
+    found = _found(second, wanted)
     if not found or second.origin is None:
         return found
     spans = second.origin.decoded()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from auditmw.recognizers.finding import Finding
 from auditmw.recognizers.regex import Regex
@@ -58,12 +58,11 @@ class IbanRecognizer:
 
     name = "iban"
     kinds = ("IBAN",)
+    gate: Final = "digit"
     rules = (_HEAD, sorted(STRUCTURES.items()))
 
     def find(self, view: View) -> Iterator[Finding]:
         """Numbers with the country's length and structure and the right remainder."""
-        if not view.has_digits:
-            return
         data = view.data
         done = 0
         for match in _HEAD.finditer(data):

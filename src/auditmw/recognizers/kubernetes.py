@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from auditmw.recognizers.entropy import is_stand_in
 from auditmw.recognizers.finding import Finding
@@ -27,6 +27,7 @@ class KubernetesSecretRecognizer:
 
     name = "kubernetes secret"
     kinds = ("SECRET",)
+    gate: Final = "keyword"
     keywords = (b"kind:", b'kind":')
     rules = (_KIND, _DATA, _VALUE)
 
@@ -34,7 +35,7 @@ class KubernetesSecretRecognizer:
         """Values under `data`."""
         data = view.data
         done = 0
-        for _, start, _ in view.hits(self.name):
+        for _, start, _ in view.hits.get(self.name, ()):
             if start < done or not _KIND.match(data, start, start + 40):
                 continue
             begin = max(start - _AROUND, done, 0)

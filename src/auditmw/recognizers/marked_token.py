@@ -54,7 +54,7 @@ class MarkedTokenRecognizer:
         """Tokens that end where a word ends and look drawn at random."""
         data = view.data
         done = 0
-        for keyword, start, _ in view.hits(self.name):
+        for keyword, start, _ in view.hits.get(self.name, ()):
             if start < done:
                 continue
             for around, regex, least in self._by_keyword[keyword]:

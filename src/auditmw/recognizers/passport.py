@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from auditmw.recognizers.finding import Finding
 from auditmw.recognizers.regex import Regex
@@ -33,13 +33,14 @@ class PassportRecognizer:
 
     name = "passport"
     kinds = ("PASSPORT",)
+    gate: Final = "keyword"
     keywords = (*(fold(word.lower())[0].lower() for word in WORDS), b"p<")
     rules = (keywords, _NUMBER, _GERMAN, _AND, _MRZ)
 
     def find(self, view: View) -> Iterator[Finding]:
         """Numbers after the word, those that "and" joins to them, else a number before it."""
         data = view.data
-        for keyword, start, end in view.hits(self.name):
+        for keyword, start, end in view.hits.get(self.name, ()):
             if keyword == b"p<":
                 match = _MRZ.match(data, start, start + 100)
                 if match:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from auditmw.recognizers.entropy import entropy, is_stand_in
 from auditmw.recognizers.finding import Finding
@@ -74,6 +74,7 @@ class PasswordRecognizer:
 
     name = "password"
     kinds = ("PASSWORD",)
+    gate: Final = "keyword"
     keywords = _SPOKEN + _WRITTEN
     rules = (
         keywords,
@@ -97,7 +98,7 @@ class PasswordRecognizer:
         """Values, without their quotes."""
         data = view.data
         done = 0
-        for keyword, start, end in view.hits(self.name):
+        for keyword, start, end in view.hits.get(self.name, ()):
             if start < done or data[end : end + _LONGEST_NAME].isalnum():
                 continue  # nothing is assigned to a name that goes on and on
             if view.lower[max(0, start - 8) : start].endswith(_PUBLIC):

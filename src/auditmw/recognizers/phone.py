@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from auditmw.recognizers.finding import Finding
 from auditmw.recognizers.regex import Regex
@@ -42,12 +42,11 @@ class PhoneRecognizer:
 
     name = "phone"
     kinds = ("PHONE",)
+    gate: Final = "digit"
     rules = (_CANDIDATE, _EXTENSION, _NORTH_AMERICAN, _INTERNATIONAL, _BEFORE_WORDS, _AFTER_WORDS, _OTHER_NUMBER, _DATE)
 
     def find(self, view: View) -> Iterator[Finding]:
         """Numbers of seven to fifteen digits, with their extension."""
-        if not view.has_digits:
-            return
         data = view.data
         parsed = 0
         for match in _CANDIDATE.finditer(data):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from auditmw.recognizers.finding import Finding
 from auditmw.recognizers.regex import Regex
@@ -24,6 +24,7 @@ class PrivateKeyRecognizer:
 
     name = "private key"
     kinds = ("SECRET",)
+    gate: Final = "keyword"
     keywords = (b"-----begin", b"putty-user-key-file")
     rules = (_BEGIN, _END, _BODY, _PUTTY)
 
@@ -31,7 +32,7 @@ class PrivateKeyRecognizer:
         """Keys, encrypted ones too."""
         data = view.data
         done = 0
-        for keyword, start, end in view.hits(self.name):
+        for keyword, start, end in view.hits.get(self.name, ()):
             if start < done:
                 continue
             limit = min(len(data), start + _LONGEST)

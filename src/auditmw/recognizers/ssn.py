@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from auditmw.recognizers.finding import Finding
 from auditmw.recognizers.regex import Regex
@@ -25,12 +25,11 @@ class SsnRecognizer:
 
     name = "ssn"
     kinds = ("SSN",)
+    gate: Final = "digit"
     rules = (_NUMBER, _BEFORE, _AFTER)
 
     def find(self, view: View) -> Iterator[Finding]:
         """Numbers with a possible area, group and serial."""
-        if not view.has_digits:
-            return
         data = view.data
         for match in _NUMBER.finditer(data):
             start, end = match.span()

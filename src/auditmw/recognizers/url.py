@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from auditmw.recognizers.finding import Finding
 from auditmw.recognizers.regex import Regex
@@ -25,13 +25,14 @@ class UrlRecognizer:
 
     name = "url"
     kinds = ("URL",)
+    gate: Final = "keyword"
     keywords = (b"://", b"www.")
     rules = (_SCHEME, _WWW, _TRAILING)
 
     def find(self, view: View) -> Iterator[Finding]:
         """URLs, without the punctuation of the sentence around them."""
         data = view.data
-        marks = {keyword for keyword, _, _ in view.hits(self.name)}
+        marks = {keyword for keyword, _, _ in view.hits.get(self.name, ())}
         if b"://" in marks:
             for match in _SCHEME.finditer(data):
                 start, end = match.span()

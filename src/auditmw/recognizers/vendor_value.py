@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from auditmw.recognizers.entropy import entropy, is_stand_in
 from auditmw.recognizers.finding import Finding
@@ -27,6 +27,7 @@ class VendorValueRecognizer:
 
     name = "vendor value"
     kinds = ("SECRET",)
+    gate: Final = "keyword"
     rules = (VENDORS, _ASSIGNMENT, _VALUE.pattern)
 
     def __init__(self) -> None:
@@ -36,7 +37,7 @@ class VendorValueRecognizer:
     def find(self, view: View) -> Iterator[Finding]:
         """Values, without their quotes."""
         data = view.data
-        for keyword, start, end in view.hits(self.name):
+        for keyword, start, end in view.hits.get(self.name, ()):
             if not _begins_a_word(data, start):
                 continue
             assignment = _ASSIGNMENT.match(data, end, end + 60)

@@ -7,15 +7,13 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from auditmw.recognizers.folding import FOLDING
-from auditmw.recognizers.regex import Regex
 
 if TYPE_CHECKING:
-    from auditmw.recognizers.keywords import Hit, Keywords
+    from auditmw.recognizers.keywords import Keywords
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
-_DIGIT = Regex(rb"[0-9]")
-_RUN = Regex(rb"[0-9A-Za-z+/_-]{24,}")
-_NO_HITS: list[Hit] = []
+_DIGITS = b"0123456789"
+_RUN = re.compile(rb"[0-9A-Za-z+/_-]{24,}")
 
 
 class Origin:
@@ -64,15 +62,16 @@ class View:
     take their offsets back with `span`.
     """
 
-    __slots__ = ("_hits", "_runs", "data", "has_digits", "lower", "origin", "text")
+    __slots__ = ("_runs", "data", "has_digits", "hits", "lower", "origin", "text")
 
     def __init__(self, text: str, data: bytes, origin: Origin | None, keywords: Keywords) -> None:
         self.text = text
         self.data = data
         self.lower = data.lower()
         self.origin = origin
-        self.has_digits = _DIGIT.search(data) is not None
-        self._hits = keywords.hits(self.lower)
+        self.has_digits = len(data.translate(None, _DIGITS)) < len(data)
+        self.hits = keywords.hits(self.lower)
+        """Where the keywords of each recognizer are, from left to right, by its name."""
         self._runs: list[tuple[int, int]] | None = None
 
     def runs(self) -> list[tuple[int, int]]:
@@ -80,10 +79,6 @@ class View:
         if self._runs is None:
             self._runs = [match.span() for match in _RUN.finditer(self.data)]
         return self._runs
-
-    def hits(self, owner: str) -> list[Hit]:
-        """Where the keywords of this recognizer are, from left to right."""
-        return self._hits.get(owner, _NO_HITS)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The offsets in `text` of the bytes from `start` to `end` of `data`."""
