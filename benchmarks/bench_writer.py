@@ -253,7 +253,8 @@ def seal_many(trail: AuditTrail, count: int) -> None:
             cost=cost,
             status="success",
         )
-        sink.admit(call)
+        if not sink.reserve():
+            sink.wait_for_room(call)
         sink.seal(call)
 
 
