@@ -80,6 +80,8 @@ class Call(msgspec.Struct, kw_only=True, weakref=True, eq=False):
     parent: Call | None = None
     children: int = 0
     """How many calls inside were recorded as `llm`: tokens and cost are counted there, once."""
+    sent_ns: int | None = None
+    """Monotonic nanoseconds when all first halves were done and the attempt was sent."""
     ended_ns: int | None = None
     """Monotonic nanoseconds when the attempt ended."""
     first_chunk_ns: int | None = None

@@ -106,6 +106,7 @@ class Recorder:
             run.first_halves(call)
             if (safe := self._intake.safe_when(call)) is not None:
                 self._intake.settle(call, safe)
+            call.sent_ns = self.clock.monotonic_ns()
         except BaseException as error:
             self.end(call, status_of(error), error)
             raise
@@ -122,6 +123,7 @@ class Recorder:
                 run.first_halves(call)
             if (safe := self._intake.safe_when(call)) is not None:
                 await self._intake.settle_async(call, safe)
+            call.sent_ns = self.clock.monotonic_ns()
         except BaseException as error:
             await self.end_async(call, status_of(error), error)
             raise

@@ -49,8 +49,8 @@ def function_calls(sdk):
 @pytest.mark.parametrize(
     ("pipeline", "most"),
     [
-        ([Writer(), Hasher(), CostCalculator(), Timer()], 460),
-        (default_pipeline(), 640),
+        ([Writer(), Hasher(), CostCalculator(), Timer()], 410),
+        (default_pipeline(), 545),
     ],
     ids=["without the sanitizer", "by default"],
 )

@@ -168,9 +168,10 @@ class AnthropicMiddleware(Middleware):
         call.content_encoding = None  # the SDK has unpacked it
         with suppress(httpx2.ResponseNotRead):  # cut off while it was read
             call.chunks.append(response.http_response.content)
-        replaced = replace_body(response, call)
-        self._answers.mark(replaced.http_response, call)
-        return replaced
+        if call.chunk_hooks:
+            response = replace_body(response, call)
+            self._answers.mark(response.http_response, call)
+        return response
 
     def _note_response(self, request: APIRequest, call: Call, http: httpx2.Response) -> None:
         note_head(call, http)

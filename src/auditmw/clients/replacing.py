@@ -13,8 +13,8 @@ from auditmw.wire import wire_json
 
 
 def replace_body(response: Any, call: Call) -> Any:
-    """Have `on_chunk` functions see, and perhaps replace, a whole answer; without any the response is left alone."""
-    if not call.chunk_hooks or response.http_response.is_error:
+    """Have `on_chunk` functions see, and perhaps replace, a whole answer."""
+    if response.http_response.is_error:
         return response
     try:
         body = msgspec.json.decode(response.http_response.content)

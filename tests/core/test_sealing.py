@@ -1,0 +1,40 @@
+"""Entries made of calls: each field in its own place."""
+
+import msgspec
+import pytest
+
+from auditmw import AuditEntry
+from auditmw.call import Call
+from auditmw.sealing import entry_of, entry_of_intent
+
+NAMES = [name for name in Call.__struct_fields__ if name in AuditEntry.__struct_fields__]
+INTENT = {
+    *("request_id", "timestamp_us", "call_id", "attempt", "parent_id", "kind", "action", "user_id", "subject"),
+    *("session_id", "tenant", "app", "app_version", "host", "provider", "model", "stream", "trace_id", "span_id"),
+}
+"""Who, what and when; never metadata, digests or content."""
+
+
+@pytest.fixture
+def call():
+    """A call in which every field that an entry has too holds its own name."""
+    made = Call(request_id="request_id", timestamp_us=1, started_ns=0)
+    for name in NAMES:
+        setattr(made, name, {"metadata": name} if name == "metadata" else name)
+    return made
+
+
+def told(entry):
+    """The fields that are not as by default."""
+    defaults = msgspec.structs.asdict(AuditEntry("", 0))
+    return {name: value for name, value in msgspec.structs.asdict(entry).items() if value != defaults[name]}
+
+
+def test_an_intent_says_who_what_and_when_and_nothing_else(call):
+    assert told(entry_of_intent(call)) == {**{name: name for name in INTENT}, "status": "interrupted"}
+
+
+def test_an_entry_says_all_that_its_call_knows(call):
+    said = told(entry_of(call, 7))
+    assert said.pop("metadata") == {"metadata": "metadata"}
+    assert said == {**{name: name for name in NAMES if name != "metadata"}, "logged_at_us": 7}
