@@ -20,11 +20,15 @@ LANDED = {
     "sqlite/0003_leases.sql": "c38e191b6c660ce2",
     "sqlite/0004_rollups.sql": "b7077d1cd81e7391",
     "sqlite/0005_content.sql": "2e6522752ed5dde9",
+    "sqlite/0006_restricted.sql": "aa7e108975637909",
+    "sqlite/0007_rollups.sql": "8642f9f2e03c16c0",
     "postgres/0001_trail.sql": "ddc161d36ee770b8",
     "postgres/0002_views.sql": "ea5732d284a6c24e",
     "postgres/0003_leases.sql": "e144d108d319bc82",
     "postgres/0004_rollups.sql": "e8b4b6d8c6c9acb2",
     "postgres/0005_content.sql": "d3b882f8d3fb2896",
+    "postgres/0006_restricted.sql": "0add4c3029e6ef6b",
+    "postgres/0007_rollups.sql": "feaa40dbdaf9ff1f",
 }
 """What trails out there were made with, by the beginning of its SHA-256."""
 
