@@ -20,6 +20,7 @@ from auditmw.privacy.holds import holds_of, is_held
 from auditmw.privacy.person import Person, entries_of, require_one_tenant
 from auditmw.privacy.policy import CLASS_NAMES, SETTING, policy_of
 from auditmw.privacy.reading import record_read
+from auditmw.privacy.recipients import recipient_of
 from auditmw.privacy.retention import ClassRules
 from auditmw.privacy.vault import Vault
 from auditmw.stores.columns import to_entry
@@ -132,7 +133,7 @@ def _note(entry: AuditEntry, summary: Summary) -> None:
     moment = to_rfc3339(entry.timestamp_us)
     summary.entries += 1
     summary.first, summary.last = min(summary.first or moment, moment), max(summary.last or moment, moment)
-    for counts, name in ((summary.purposes, _purpose(entry)), (summary.recipients, entry.provider or "none named")):
+    for counts, name in ((summary.purposes, _purpose(entry)), (summary.recipients, recipient_of(entry))):
         counts[name] = counts.get(name, 0) + 1
 
 
