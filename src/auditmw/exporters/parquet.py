@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from auditmw.canonical import canonical_text
-from auditmw.entry import JSON_FIELDS, JSON_NAMES, AuditEntry
+from auditmw.entry import JSON_FIELDS, JSON_NAMES, AuditEntry, Whole
 from auditmw.errors import MissingExtra
 from auditmw.exporters.exporter import Exporter, Format
 
@@ -23,7 +23,7 @@ _TIMES: Final = ("timestamp", "logged_at", "stored_at")
 _NUMBERS: Final = ("latency_ms", "ttft_ms")
 _BOOLEANS: Final = ("stream", "usage_complete")
 _INTEGERS: Final = frozenset(
-    field.name for field in msgspec.structs.fields(AuditEntry) if field.type in {int, int | None}
+    field.name for field in msgspec.structs.fields(AuditEntry) if field.type in {Whole, Whole | None}
 )
 
 
