@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +15,9 @@ from auditmw.canonical import canonical_text, made_safe, make_safe
 from auditmw.entry import SCHEMA_VERSION, AuditEntry, Cost, Usage
 
 MAX_ERROR_MESSAGE: Final = 1000
+MOST_NESTED: Final = 500
+"""Brackets in an entry's bytes; so many inside each other can still be read from any depth of the stack."""
+_BEGINNING: Final = re.compile(rb'\["(?P<id>[0-9A-Za-z-]{1,64})",(?P<us>[0-9]{1,16}),')
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(AuditEntry)
 _NO_USAGE: Final = Usage()
@@ -127,17 +132,36 @@ def encode(entry: AuditEntry) -> bytes:
         payload = _encoder.encode(entry)
     except Exception:  # a lone surrogate, a huge integer, a foreign object that a middleware put into a field
         return _encoder.encode(_fitted(entry))
-    # an escaped NUL; a false alarm (a text that spells the escape) only costs the slow way
-    return _encoder.encode(_fitted(entry)) if b"\\u0000" in payload else payload
+    # an escaped NUL, or nesting that a reader might not follow; a false alarm (a text that spells it) only costs time
+    nested = payload.count(b"[") + payload.count(b"{") > MOST_NESTED
+    return _encoder.encode(_fitted(entry)) if nested or b"\\u0000" in payload else payload
 
 
 def decode(payload: bytes) -> AuditEntry:
-    """The entry of bytes that `encode` made, also by an older or newer version."""
+    """The entry of bytes that `encode` made, also by an older or newer version. Never raises: the next ones wait."""
     try:
         return _decoder.decode(payload)
-    except msgspec.ValidationError:  # a middleware set a field to a value of another type
-        values = msgspec.json.decode(payload)
-        return _fitted(_Unchecked(*values[: len(AuditEntry.__struct_fields__)]))
+    except Exception:  # a middleware set a field to a value of another type
+        try:
+            values = msgspec.json.decode(payload)
+            return _fitted(_Unchecked(*values[: len(AuditEntry.__struct_fields__)]))
+        except Exception:  # or to one that is written as it is, and is no JSON (`msgspec.Raw`)
+            return _unreadable(payload)
+
+
+def _unreadable(payload: bytes) -> AuditEntry:
+    """What stands for an entry of which nothing but its id and its start can be read."""
+    found = _BEGINNING.match(payload)
+    request_id = found["id"].decode() if found else sha256(payload).hexdigest()[:32]
+    return AuditEntry(
+        request_id,
+        int(found["us"]) if found else 0,
+        call_id=request_id,
+        status="error",
+        error_type="entry_not_readable",
+        error_message="a middleware set a field to what is no JSON, so that the rest of the entry was lost",
+        audit_errors=1,
+    )
 
 
 _Unchecked: Final = msgspec.defstruct(
@@ -159,7 +183,7 @@ def _fitting(field: structs.FieldInfo, value: Any) -> Any:
             return msgspec.convert(value, field.type)
         safe = make_safe(value)
         return msgspec.convert(safe, field.type)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeError):
         if field.type == str | None:
             return canonical_text(safe)
         return _UNUSABLE.get(field.name, None if field.required else field.default)

@@ -5,7 +5,7 @@ import pytest
 
 from auditmw import AuditEntry
 from auditmw.call import Call
-from auditmw.sealing import entry_of, entry_of_intent
+from auditmw.sealing import decode, encode, entry_of, entry_of_intent
 
 NAMES = [name for name in Call.__struct_fields__ if name in AuditEntry.__struct_fields__]
 INTENT = {
@@ -32,6 +32,28 @@ def told(entry):
 
 def test_an_intent_says_who_what_and_when_and_nothing_else(call):
     assert told(entry_of_intent(call)) == {**{name: name for name in INTENT}, "status": "interrupted"}
+
+
+@pytest.mark.parametrize("value", [b"{bad", b"", b'"\xff"', b"1e999", b"]"])
+def test_bytes_that_cannot_be_read_leave_the_id_and_the_start_and_hold_nobody_up(value):
+    entry = AuditEntry("0190-x", 1_795_000_000_000_000)
+    msgspec.structs.force_setattr(entry, "stop_reason", msgspec.Raw(value))
+    read = decode(encode(entry))
+    assert (read.request_id, read.timestamp_us, read.audit_errors) == ("0190-x", 1_795_000_000_000_000, 1)
+    assert (read.status, read.error_type) == ("error", "entry_not_readable")
+
+
+@pytest.mark.parametrize("depth", [100, 400, 900, 990, 3000])
+def test_what_is_nested_is_read_from_any_depth_of_the_stack(depth):
+    nested = []
+    for _ in range(depth):
+        nested = [nested]
+
+    def deeper(frames):
+        return decode(payload) if frames == 0 else deeper(frames - 1)
+
+    payload = encode(AuditEntry("r", 1, usage_raw={"a": nested}, model="m"))
+    assert deeper(200).model == "m"
 
 
 def test_an_entry_says_all_that_its_call_knows(call):
