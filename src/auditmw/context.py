@@ -54,11 +54,12 @@ def current_binding() -> Binding | None:
 
 def current_span() -> tuple[str, str] | None:
     """Trace and span id of the current OpenTelemetry span, in hexadecimal; None where there is none."""
-    context: Any = sys.modules.get("opentelemetry.context")  # not loaded: no span can be current
-    if context is None or not context.get_current():
+    context = sys.modules.get("opentelemetry.context")  # not loaded, or not yet whole: no span can be current
+    bound: Any = getattr(context, "get_current", None)
+    if bound is None or not bound():
         return None
     trace: Any = sys.modules.get("opentelemetry.trace")
-    if trace is None or (current := trace.get_current_span()) is trace.INVALID_SPAN:
+    if not hasattr(trace, "get_current_span") or (current := trace.get_current_span()) is trace.INVALID_SPAN:
         return None
     span = current.get_span_context()
     return (f"{span.trace_id:032x}", f"{span.span_id:016x}") if span.is_valid else None

@@ -142,8 +142,8 @@ class Run:
             self.count(layer.name, error)
 
     def _yielded_twice(self, layer: Layer, generator: Any) -> None:
-        generator.close()
         self.count(layer.name, PipelineError(f"{layer.name} yielded twice: {ONCE}"))
+        generator.close()
 
     def _pop(self) -> tuple[Layer, Any]:
         generator = self._suspended.pop()
@@ -185,13 +185,12 @@ class Run:
     async def _leave_async(self, layer: Layer, generator: Any) -> None:
         try:
             await in_context(self._context, generator.__anext__())
+            self.count(layer.name, PipelineError(f"{layer.name} yielded twice: {ONCE}"))
+            await in_context(self._context, generator.aclose())
         except StopAsyncIteration:
             return
         except Exception as error:
             self.count(layer.name, error)
-            return
-        await in_context(self._context, generator.aclose())
-        self.count(layer.name, PipelineError(f"{layer.name} yielded twice: {ONCE}"))
 
     def second_halves_detached(self) -> None:
         """Run the second halves away from the call's own task: plain ones here, async ones as far as one step goes."""

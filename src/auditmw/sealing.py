@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -138,7 +137,11 @@ def encode(entry: AuditEntry) -> bytes:
 
 
 def decode(payload: bytes) -> AuditEntry:
-    """The entry of bytes that `encode` made, also by an older or newer version. Never raises: the next ones wait."""
+    """The entry of bytes that `encode` made, whatever is in them, also by an older or newer version.
+
+    Raises:
+        Exception: of some kind, for bytes that `encode` never made.
+    """
     try:
         return _decoder.decode(payload)
     except Exception:  # a middleware set a field to a value of another type
@@ -146,16 +149,17 @@ def decode(payload: bytes) -> AuditEntry:
             values = msgspec.json.decode(payload)
             return _fitted(_Unchecked(*values[: len(AuditEntry.__struct_fields__)]))
         except Exception:  # or to one that is written as it is, and is no JSON (`msgspec.Raw`)
-            return _unreadable(payload)
+            found = _BEGINNING.match(payload)
+            if found is None:
+                raise
+            return _unreadable(found["id"].decode(), int(found["us"]))
 
 
-def _unreadable(payload: bytes) -> AuditEntry:
+def _unreadable(request_id: str, timestamp_us: int) -> AuditEntry:
     """What stands for an entry of which nothing but its id and its start can be read."""
-    found = _BEGINNING.match(payload)
-    request_id = found["id"].decode() if found else sha256(payload).hexdigest()[:32]
     return AuditEntry(
         request_id,
-        int(found["us"]) if found else 0,
+        timestamp_us,
         call_id=request_id,
         status="error",
         error_type="entry_not_readable",

@@ -430,6 +430,44 @@ async def test_not_yielding_or_yielding_twice_at_run_time_is_counted(trail_with)
     assert [e.audit_errors for e in await anyio.to_thread.run_sync(entries_of, both)] == [1, 1]
 
 
+def stubborn(call):
+    for _ in range(2 if call.user_id else 1):
+        try:
+            yield
+        except GeneratorExit:
+            yield
+
+
+async def stubborn_async(call):
+    for _ in range(2 if call.user_id else 1):
+        try:
+            yield
+        except GeneratorExit:
+            yield
+
+
+async def test_what_yields_again_when_it_is_closed_never_reaches_the_caller(trail_with):
+    for middleware in (stubborn, stubborn_async):
+        trail = trail_with(middleware)
+        async with trail.call(user_id="alice"):
+            pass
+        (entry,) = await anyio.to_thread.run_sync(entries_of, trail)
+        assert (entry.status, entry.audit_errors) == ("success", 2)
+
+
+async def test_what_was_never_sent_has_no_latency(trail_with):
+    def refusing(call):
+        raise Blocked("no")
+        yield
+
+    trail = trail_with(Timer(), refusing)
+    with pytest.raises(CallBlocked):
+        async with trail.call():
+            pass
+    (entry,) = await anyio.to_thread.run_sync(entries_of, trail)
+    assert (entry.status, entry.latency_ms) == ("blocked", None)
+
+
 # --- context ----------------------------------------------------------------------------------------------------------
 
 

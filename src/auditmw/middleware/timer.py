@@ -8,13 +8,14 @@ from auditmw.call import Call
 
 
 class Timer:
-    """Sets `latency_us` and, for streams, `ttft_us`: from when the attempt was sent to when its answer had ended."""
+    """Sets `latency_us` and, for streams, `ttft_us`, from when the attempt was sent; one that never was has none."""
 
     def around(self, call: Call) -> Generator[None, None, None]:
         """Tell the times when the attempt has ended."""
         yield
-        sent = call.started_ns if call.sent_ns is None else call.sent_ns
-        if call.ended_ns is not None:
-            call.latency_us = max(0, call.ended_ns - sent) // 1000
+        sent_ns, ended_ns = call.sent_ns, call.ended_ns
+        if sent_ns is None or ended_ns is None:
+            return
+        call.latency_us = max(0, ended_ns - sent_ns) // 1000
         if call.stream and call.first_chunk_ns is not None:
-            call.ttft_us = max(0, call.first_chunk_ns - sent) // 1000
+            call.ttft_us = max(0, call.first_chunk_ns - sent_ns) // 1000
