@@ -21,8 +21,6 @@ class Call(msgspec.Struct, kw_only=True, weakref=True, eq=False):
 
     request_id: str
     timestamp_us: int
-    started_ns: int
-    """Monotonic nanoseconds at the start."""
     call_id: str | None = None
     attempt: int = 0
     parent_id: str | None = None

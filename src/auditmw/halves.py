@@ -69,7 +69,7 @@ class Run:
                     generator = layer.plain(call)
                     if next(generator, _ENDED) is _ENDED:
                         generator = None
-                        self.count(layer.name, PipelineError(f"{layer.name} did not yield: {ONCE}"))
+                        self._misused(layer, "did not yield")
             except Exception as error:
                 generator = None
                 self._first_half_failed(layer, error)
@@ -104,7 +104,7 @@ class Run:
                 await in_context(self._context, unhooked(generator))
             except StopAsyncIteration:
                 generator = None
-                self.count(layer.name, PipelineError(f"{layer.name} did not yield: {ONCE}"))
+                self._misused(layer, "did not yield")
             except Exception as error:
                 generator = None
                 self._first_half_failed(layer, error)
@@ -142,8 +142,11 @@ class Run:
             self.count(layer.name, error)
 
     def _yielded_twice(self, layer: Layer, generator: Any) -> None:
-        self.count(layer.name, PipelineError(f"{layer.name} yielded twice: {ONCE}"))
+        self._misused(layer, "yielded twice")
         generator.close()
+
+    def _misused(self, layer: Layer, how: str) -> None:
+        self.count(layer.name, PipelineError(f"{layer.name} {how}: {ONCE}"))
 
     def _pop(self) -> tuple[Layer, Any]:
         generator = self._suspended.pop()
@@ -185,7 +188,7 @@ class Run:
     async def _leave_async(self, layer: Layer, generator: Any) -> None:
         try:
             await in_context(self._context, generator.__anext__())
-            self.count(layer.name, PipelineError(f"{layer.name} yielded twice: {ONCE}"))
+            self._misused(layer, "yielded twice")
             await in_context(self._context, generator.aclose())
         except StopAsyncIteration:
             return

@@ -76,9 +76,7 @@ class Recorder:
         request_id = str(uuid7())
         if self._constants:
             fields = self._constants | fields
-        call = Call(
-            request_id=request_id, timestamp_us=self.clock.now_us(), started_ns=self.clock.monotonic_ns(), **fields
-        )
+        call = Call(request_id=request_id, timestamp_us=self.clock.now_us(), **fields)
         if call.call_id is None:
             call.call_id = request_id
         if "metadata" in fields:
@@ -230,7 +228,7 @@ class NoRecorder(Recorder):
     def draft(self, **fields: Any) -> Call:
         """A call that is never recorded."""
         fields["metadata"] = dict(fields.get("metadata") or {})
-        return Call(request_id="", timestamp_us=0, started_ns=0, **fields)
+        return Call(request_id="", timestamp_us=0, **fields)
 
     def require_sanitizer(self, what: str) -> None:
         """Nothing: who turns auditing off turns this off too."""

@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
-from auditmw import AuditEntry
+from auditmw import AuditEntry, AuditTrail
 from auditmw.call import Call
+from auditmw.middleware import Writer
 from auditmw.sealing import decode, encode, entry_of, entry_of_intent
 
 NAMES = [name for name in Call.__struct_fields__ if name in AuditEntry.__struct_fields__]
@@ -18,7 +19,7 @@ INTENT = {
 @pytest.fixture
 def call():
     """A call in which every field that an entry has too holds its own name."""
-    made = Call(request_id="request_id", timestamp_us=1, started_ns=0)
+    made = Call(request_id="request_id", timestamp_us=1)
     for name in NAMES:
         setattr(made, name, {"metadata": name} if name == "metadata" else name)
     return made
@@ -54,6 +55,22 @@ def test_what_is_nested_is_read_from_any_depth_of_the_stack(depth):
 
     payload = encode(AuditEntry("r", 1, usage_raw={"a": nested}, model="m"))
     assert deeper(200).model == "m"
+
+
+@pytest.mark.parametrize("nonsense", [7, None, "alice", b"x", ["r"]])
+def test_an_entry_whose_id_a_middleware_replaced_is_kept(tmp_path, nonsense):
+    def replacing(call):
+        yield
+        call.request_id = nonsense
+
+    with AuditTrail(f"sqlite:///{tmp_path}/audit.db", pipeline=[Writer(), replacing]) as trail:
+        for _ in range(2):
+            with trail.call(model="m"):
+                pass
+        trail.sync.flush()
+        assert [entry.model for entry in trail.sync.query()] == ["m", "m"]
+        health = trail.health()
+    assert (health.dropped, health.lost) == (0, 0)
 
 
 def test_an_entry_says_all_that_its_call_knows(call):

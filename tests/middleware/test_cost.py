@@ -17,7 +17,7 @@ bound = CostCalculator().bind(SimpleNamespace(prices=book))  # type: ignore[arg-
 
 
 def run(middleware: CostCalculator, **changes: Any) -> Call:
-    call = Call(request_id="r", timestamp_us=0, started_ns=0, model="m", **changes)
+    call = Call(request_id="r", timestamp_us=0, model="m", **changes)
     halves = middleware.around(call)
     next(halves)
     call.usage = Usage(input_tokens=1000, output_tokens=0)

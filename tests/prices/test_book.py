@@ -25,7 +25,7 @@ def ended(model: str | None = "claude-sonnet-5-5", **changes: Any) -> Call:
     """A call that has ended; usage fields are given by name, others change the call."""
     counts = {k: changes.pop(k) for k in list(changes) if k in Usage.__struct_fields__}
     when = changes.pop("when", NOVEMBER)
-    call = Call(request_id="r", timestamp_us=to_us(when), started_ns=0, provider="anthropic", model=model)
+    call = Call(request_id="r", timestamp_us=to_us(when), provider="anthropic", model=model)
     call.response_model, call.status = model, "success"
     raw = counts.get("raw") or {}
     call.service_tier = raw.get("service_tier")

@@ -19,7 +19,7 @@ def price(overrides: dict, model: str = "claude-sonnet-5-5", **changes: Any) -> 
     when = changes.pop("when", datetime(2026, 11, 20, tzinfo=UTC))
     raw = changes.pop("raw", {})
     usage = {k: changes.pop(k) for k in list(changes) if k in Usage.__struct_fields__} or {"input_tokens": 1000}
-    call = Call(request_id="r", timestamp_us=to_us(when), started_ns=0, provider="anthropic", model=model)
+    call = Call(request_id="r", timestamp_us=to_us(when), provider="anthropic", model=model)
     call.service_tier = raw.get("service_tier")
     call.usage = Usage(**{"output_tokens": 0, "raw": raw} | usage)
     for name, value in changes.items():

@@ -236,7 +236,7 @@ def test_no_byte_of_a_person_is_left_in_any_file(trail, make_entry, erase, postg
     vault = Vault(LocalKey(bytes(32)))
 
     def sealed(n):
-        call = Call(request_id=f"r{n}", timestamp_us=n, started_ns=0, user_id=CANARY if n % 2 else "bob")
+        call = Call(request_id=f"r{n}", timestamp_us=n, user_id=CANARY if n % 2 else "bob")
         return vault.seal(call, {"request": f"{CANARY} asks {n}", "response": f"{CANARY} is told {n}"})
 
     entries = [

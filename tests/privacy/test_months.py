@@ -34,7 +34,7 @@ def trail(postgres_url, make_entry):
     trail = Trail(postgres_url)
 
     def make(number):
-        call = Call(request_id=f"r{number}", timestamp_us=0, started_ns=0, user_id="alice")
+        call = Call(request_id=f"r{number}", timestamp_us=0, user_id="alice")
         return make_entry(number, content=VAULT.seal(call, {"request": f"r{number}"}))
 
     trail.append("w", [make(n) for n in range(10)])

@@ -45,7 +45,7 @@ def record(trail, vault):
 
 
 def make_call(**fields):
-    return Call(request_id="r1", timestamp_us=FakeClock().now_us(), started_ns=0, **fields)
+    return Call(request_id="r1", timestamp_us=FakeClock().now_us(), **fields)
 
 
 def test_a_prompt_and_its_answer_come_back_and_lie_nowhere_in_clear(trail, record, vault, privacy, tmp_path):

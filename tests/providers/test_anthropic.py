@@ -18,7 +18,7 @@ reader = READERS["anthropic"]
 
 
 def new_call(request: Any = None) -> Call:
-    return Call(request_id="r", timestamp_us=0, started_ns=0, request=request)
+    return Call(request_id="r", timestamp_us=0, request=request)
 
 
 def message(*blocks: dict, **changes: Any) -> dict:

@@ -16,7 +16,7 @@ responses = READERS["openai_responses"]
 
 
 def new_call(request: Any = None) -> Call:
-    return Call(request_id="r", timestamp_us=0, started_ns=0, request=request)
+    return Call(request_id="r", timestamp_us=0, request=request)
 
 
 def sse(events: list[dict], end: str = "data: [DONE]\n\n") -> bytes:

@@ -88,7 +88,7 @@ def test_a_reader_may_be_given_to_one_function_only(trail):
 
 def test_what_a_reader_leaves_out_is_not_read():
     reader = Letters()
-    call = Call(request_id="r", timestamp_us=0, started_ns=0, request={"model": "m", "stream": True})
+    call = Call(request_id="r", timestamp_us=0, request={"model": "m", "stream": True})
     reader.read_request(call)
     reader.read_stream(call, b"data: {}")
     reader.read_error(call, {"error": {"type": "busy", "message": "Later."}})

@@ -44,7 +44,7 @@ def recordings(provider: str) -> Iterator[Recording]:
 def read(recording: Recording) -> Call:
     reader = for_path(recording.path)
     assert reader is not None
-    call = Call(request_id="r", timestamp_us=0, started_ns=0, request=recording.request)
+    call = Call(request_id="r", timestamp_us=0, request=recording.request)
     reader.read_request(call)
     if call.stream:
         reader.read_stream(call, recording.raw)

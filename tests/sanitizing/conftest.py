@@ -12,7 +12,7 @@ def clean():
     """Runs the first half of a sanitizer around a body; gives the call."""
 
     def run(sanitizer, body, **fields):
-        call = Call(request_id="r", timestamp_us=0, started_ns=0, request=body, **fields)
+        call = Call(request_id="r", timestamp_us=0, request=body, **fields)
         call.run = sanitizer.around(call)  # lives as long as the call
         next(call.run)
         return call

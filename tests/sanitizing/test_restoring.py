@@ -423,7 +423,7 @@ def test_a_citation_is_restored_as_a_whole(tokens):
 
 @pytest.fixture
 def call():
-    return Call(request_id="r", timestamp_us=0, started_ns=0)
+    return Call(request_id="r", timestamp_us=0)
 
 
 def test_a_body_of_json_is_restored_when_it_is_whole(tokens, call):

@@ -39,7 +39,7 @@ PEM = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcw\n"
 
 
 def make_call(request=None, **fields) -> Call:
-    return Call(request_id="r", timestamp_us=0, started_ns=0, request=request, **fields)
+    return Call(request_id="r", timestamp_us=0, request=request, **fields)
 
 
 def messages(*contents, **fields) -> dict:

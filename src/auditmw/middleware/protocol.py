@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Protocol
 
 from auditmw.call import Call
-from auditmw.clock import Clock
 from auditmw.keys import HashKey
 from auditmw.prices import PriceBook
 
@@ -26,10 +25,6 @@ class Services(Protocol):
     @property
     def sink(self) -> Sink:
         """Where sealed entries go."""
-
-    @property
-    def clock(self) -> Clock:
-        """The clock that durations are taken from."""
 
     @property
     def prices(self) -> PriceBook:

@@ -449,7 +449,7 @@ def test_with_a_sanitizer_a_body_beyond_the_cap_is_refused_and_not_sent(through,
 
 
 def test_a_reader_of_nothing_knows_no_answer_and_reads_none():
-    call = Call(request_id="r", timestamp_us=0, started_ns=0)
+    call = Call(request_id="r", timestamp_us=0)
     Unread().read_response(call, {"usage": {"input_tokens": 1}})
     assert (Unread().matches({}), call.usage) == (False, None)
 
