@@ -16,7 +16,7 @@ help:
 	@echo "make test-oldest   run the tests of the clients with the oldest SDKs that are supported"
 	@echo "make check   ruff, mypy --strict, import-linter"
 	@echo "make format  format the code"
-	@echo "make bench   run the benchmarks"
+	@echo "make bench   run the benchmarks; what they measured is in .bench/results"
 	@echo "make clean   remove what these made"
 
 demo: $(VENV)/.installed
@@ -45,7 +45,10 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format
 
 bench: $(VENV)/.installed-dev
-	@for benchmark in benchmarks/bench_*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+	@for benchmark in benchmarks/bench_*.py; do \
+		echo "== $$benchmark"; \
+		$(BIN)/python $$benchmark --json .bench/results/$$(basename $$benchmark .py).json || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

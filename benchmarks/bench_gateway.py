@@ -10,7 +10,6 @@ what is added to the median of the first byte.
 import argparse
 import asyncio
 import os
-import platform
 import socket
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from contextlib import ExitStack, contextmanager
 from statistics import median, quantiles
 
 import httpx2
+import saved
 
 SENTENCE = "The quick brown fox jumps over the lazy dog and writes to nobody about it. "
 
@@ -100,6 +100,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=400)
     parser.add_argument("--concurrency", type=int, default=1)
     parser.add_argument("--kilobytes", type=int, default=4)
+    saved.add_option(parser)
     options = parser.parse_args()
     text = SENTENCE * max(1, options.kilobytes * 1024 // len(SENTENCE))
     messages = [{"role": "user", "content": text}]
@@ -111,13 +112,15 @@ def main() -> None:
         for kind in ("proxy", "gateway", "sanitizing"):
             urls[kind] = stack.enter_context(listening(kind, urls["direct"], directory))
         measured = asyncio.run(measure(urls, options.requests, options.concurrency, body))
-    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {vars(options)}")
     print(f"{'':12}{'first byte':>12}{'p99':>8}{'whole':>8}{'p99':>8}{'added':>8}")
     direct = median(first for first, _ in measured["direct"])
+    figures = {}
     for name, times in measured.items():
         firsts, wholes = zip(*times, strict=True)
         columns = (median(firsts), quantiles(firsts, n=100)[98], median(wholes), quantiles(wholes, n=100)[98])
         print(f"{name:12}{columns[0]:12.2f}" + "".join(f"{c:8.2f}" for c in (*columns[1:], columns[0] - direct)))
+        figures[name] = dict(zip(("first_ms", "first_p99_ms", "whole_ms", "whole_p99_ms"), columns, strict=True))
+    saved.save(options, figures)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ the standard library, beside the total, and the most expensive modules.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
-from pathlib import Path
+
+import saved
 
 ROUNDS = 5
 HEAVY = (
@@ -33,7 +33,7 @@ HEAVY = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path)
+    saved.add_option(parser)
     options = parser.parse_args()
     import_times()  # writes the byte code that an installed package has
     runs = [import_times() for _ in range(ROUNDS)]
@@ -45,8 +45,7 @@ def main() -> None:
         print(f"  {us / 1000:6.1f} ms  {name}")
     loaded = [name for name in HEAVY if any(module.partition(".")[0] == name for module in runs[-1])]
     print(f"heavy packages loaded: {', '.join(loaded) or 'none'}")
-    if options.json:
-        options.json.write_text(json.dumps({"own_ms": own, "total_ms": total, "heavy": loaded}))
+    saved.save(options, {"own_ms": own, "total_ms": total, "heavy": loaded, "costly_us": dict(costly)})
 
 
 def import_times() -> dict[str, int]:

@@ -6,15 +6,15 @@ The first number of a line is the median of the rounds in microseconds a record,
 """
 
 import argparse
-import json
 import os
-import platform
 import secrets
 import tempfile
 import threading
 import time
 from pathlib import Path
 from statistics import median
+
+import saved
 
 from auditmw.journal import FRAME_BYTES, Journal, orphans
 
@@ -99,6 +99,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--bytes", type=int, default=700)
+    saved.add_option(parser)
     arguments = parser.parse_args()
     payload = secrets.token_bytes(arguments.bytes)
     measures = {
@@ -116,11 +117,13 @@ def main() -> None:
     bare = median(times["bare write"])
     for name, values in times.items():
         print(f"{name:20} {median(values):8.2f} us  {median(values) / bare:5.2f}x")
+    figures = {name: median(values) for name, values in times.items()}
     for threads in (1, 32):
         with tempfile.TemporaryDirectory() as directory:
             elapsed = disk(Path(directory), payload, 1600, threads)
+        figures[f"disk, {threads} waiting"] = elapsed / 1600 * 1e6
         print(f"disk, {threads:2} waiting      {elapsed / 1600 * 1e6:8.2f} us")
-    print(json.dumps({**vars(arguments), "python": platform.python_version(), "machine": platform.machine()}))
+    saved.save(arguments, {"microseconds": figures})
 
 
 if __name__ == "__main__":

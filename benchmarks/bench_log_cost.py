@@ -20,9 +20,10 @@ from types import ModuleType
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+import saved
 from bench_verify import entry
 
-from auditmw.stores import columns, postgres, sqlite, store_for
+from auditmw.stores import ahead, columns, postgres_append, sqlite_append, store_for
 from auditmw.stores.columns import Leaf
 from auditmw.stores.growth import Growth
 from auditmw.stores.protocol import Batch
@@ -43,9 +44,10 @@ class NoTree(NamedTuple):
         return cls(int.from_bytes(data[:8], "big"))
 
 
-def rows_alone(batch: Batch, first: int, stored_at_us: int) -> list[Leaf]:
+def rows_alone(batch: Batch, first: int, stored_at_us: int, until: int | None = None) -> list[Leaf]:
     """What `make_leaves` does, without salts, commitments and hashes."""
-    rows = [columns._to_row(batch, place, stored_at_us) for place in range(first, len(batch.entries))]
+    places = range(first, len(batch.entries) if until is None else min(until, len(batch.entries)))
+    rows = [columns._to_row(batch, place, stored_at_us) for place in places]
     columns.msgspec.convert(rows, list[columns._Row])
     return [Leaf(row, b"", b"") for row in rows]
 
@@ -53,7 +55,7 @@ def rows_alone(batch: Batch, first: int, stored_at_us: int) -> list[Leaf]:
 @contextmanager
 def without_log(module: ModuleType) -> Iterator[None]:
     with (
-        patch.object(module, "make_leaves", rows_alone),
+        patch.object(ahead, "make_leaves", rows_alone),
         patch.object(module, "Frontier", NoTree),
         patch.object(module, "fills_tile", lambda *_: False),
         patch.object(module, "grow", lambda tree, hashes, _: Growth(NoTree(tree.size + len(hashes)), [])),  # type: ignore[arg-type]  # as above
@@ -73,16 +75,20 @@ async def store(url: str, writer: str, entries: list[Any]) -> tuple[float, float
     return len(entries) / seconds, len(entries) / used
 
 
-def measure(on_url: str, off_url: str, module: ModuleType, count: int, rounds: int) -> None:
+def measure(on_url: str, off_url: str, module: ModuleType, count: int, rounds: int) -> dict[str, dict[str, float]]:
     entries = [entry(number) for number in range(count)]
     rates: dict[str, list[tuple[float, float]]] = {"with": [], "without": []}
     for number in range(rounds):
         rates["with"].append(asyncio.run(store(on_url, f"{number:032x}", entries)))
         with without_log(module):
             rates["without"].append(asyncio.run(store(off_url, f"{number:032x}", entries)))
+    figures = {}
     for place, what in enumerate(("entries/s", "entries a second of processor")):
         on, off = (statistics.median(pair[place] for pair in found) for found in rates.values())
-        print(f"{module.__name__}: {on:,.0f} {what} with the log, {off:,.0f} without; it takes {1 - on / off:.0%}")
+        name = module.__name__.rpartition(".")[2]
+        print(f"{name}: {on:,.0f} {what} with the log, {off:,.0f} without; it takes {1 - on / off:.0%}")
+        figures[what] = {"with": on, "without": off}
+    return figures
 
 
 def main() -> int:
@@ -90,11 +96,12 @@ def main() -> int:
     parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--entries", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
+    saved.add_option(parser)
     options = parser.parse_args()
     if options.store == "sqlite":
         with tempfile.TemporaryDirectory() as folder:
             urls = [f"sqlite:///{Path(folder) / name}" for name in ("on.db", "off.db")]
-            measure(*urls, sqlite, options.entries, options.rounds)
+            saved.save(options, measure(*urls, sqlite_append, options.entries, options.rounds))
         return 0
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "acceptance"))
     from postgres import Postgres
@@ -102,7 +109,7 @@ def main() -> int:
     with Postgres() as server:
         asyncio.run(create(server.url, "log_on", "log_off"))
         urls = [server.url.replace("/postgres?", f"/{name}?") for name in ("log_on", "log_off")]
-        measure(*urls, postgres, options.entries, options.rounds)
+        saved.save(options, measure(*urls, postgres_append, options.entries, options.rounds))
     return 0
 
 

@@ -13,13 +13,14 @@ import argparse
 import importlib
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import venv
 from importlib import metadata
 from pathlib import Path
+
+import saved
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parent / ".bench"
@@ -35,7 +36,7 @@ OWN = (
     "naive_sqlite",
 )
 PEERS = ("sdk_tracing", "otel_genai", "openllmetry", "openinference", "logfire")
-CALLS = {"create": 1800, "short": 1800, "stream": 120, "concurrent": 1500, "large": 20}
+CALLS = {"create": 1800, "short": 1800, "stream": 120, "concurrent": 3000, "large": 20}
 
 
 def main() -> None:
@@ -44,7 +45,7 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true", help="also the peers; installs them on first use")
     parser.add_argument("--only", nargs="+", help="these contenders, beside bare")
     parser.add_argument("--modes", nargs="+", default=list(CALLS), choices=list(CALLS))
-    parser.add_argument("--json", type=Path)
+    saved.add_option(parser)
     options = parser.parse_args()
     sys.path.insert(0, str(HERE))
     names = (
@@ -61,10 +62,7 @@ def main() -> None:
                     results.setdefault(mode, {}).setdefault(name, {}).setdefault(key, []).append(value)
     for mode, contenders in results.items():
         show(mode, contenders)
-    if options.json:
-        options.json.write_text(
-            json.dumps({"machine": machine(), "rounds": options.rounds, "results": results}, indent=1)
-        )
+    saved.save(options, results)
 
 
 def python_of(name: str) -> str:
@@ -96,17 +94,29 @@ def run(python: str, name: str, mode: str) -> dict[str, float]:
 
 
 def show(mode: str, contenders: dict[str, dict[str, list[float]]]) -> None:
-    """A table of medians, what is added to the bare call, and the ratio to it."""
-    if mode in {"create", "short", "stream"}:
-        show_in_turn(mode, contenders)
-        return
-    bare = {key: statistics.median(values) for key, values in contenders["bare"].items()}
-    print(f"\n{mode}: bare {', '.join(f'{key} {value:.1f} ms' for key, value in bare.items())}")
+    """A table of medians."""
+    {"concurrent": show_concurrent, "large": show_large}.get(mode, show_in_turn)(mode, contenders)
+
+
+def show_large(mode: str, contenders: dict[str, dict[str, list[float]]]) -> None:
+    """How long the loop was blocked, beside bare calls of another process."""
+    print(f"\n{mode}: the event loop blocked at most in a call")
+    bare = statistics.median(contenders["bare"]["blocked"])
+    for name, figures in contenders.items():
+        blocked = statistics.median(figures["blocked"])
+        print(f"  {name:20} {blocked:7.1f} ms   {blocked - bare:+7.1f} ms beside bare")
+
+
+def show_concurrent(mode: str, contenders: dict[str, dict[str, list[float]]]) -> None:
+    """What 100 callers at once wait longer, and how much later their loop is."""
+    print(
+        f"\n{mode}: 100 callers; milliseconds beyond the provider's delay, bare and added to bare in the same process"
+    )
     for name, figures in contenders.items():
         cells = []
-        for key, values in figures.items():
-            middle = statistics.median(values)
-            cells.append(f"{key} +{middle - bare[key]:8.2f} ms ({middle / bare[key]:.3f})")
+        for key in ("p50", "p99", "lag_p99"):
+            bare, added = statistics.median(figures[f"bare_{key}"]), statistics.median(figures[key])
+            cells.append(f"{key} {bare:6.2f} {added:+6.2f}")
         print(f"  {name:20} {'   '.join(cells)}")
 
 
@@ -116,12 +126,6 @@ def show_in_turn(mode: str, contenders: dict[str, dict[str, list[float]]]) -> No
     for name, figures in contenders.items():
         bare, added, ratio, process = (statistics.median(figures[key]) for key in ("bare", "added", "ratio", "process"))
         print(f"  {name:20} bare {bare:9.1f} us   added {added:8.1f} us   ratio {ratio:.3f}   process {process:.3f}")
-
-
-def machine() -> dict[str, str | int | None]:
-    """What it ran on."""
-    versions = {name: metadata.version(name) for name in ("anthropic", "httpx2", "msgspec")}
-    return {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count(), **versions}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import platform
 import random
 import tempfile
 import time
@@ -23,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
+import saved
 from starlette.testclient import TestClient
 
 from auditmw import dashboard
@@ -244,6 +244,7 @@ async def postgres_url(server):
 
 async def run(options: argparse.Namespace) -> None:
     makers = {"sqlite": sqlite_url}
+    figures: dict[str, dict[int, dict[str, float]]] = {}
     server = None
     if "postgres" in options.stores:
         with warnings.catch_warnings(action="ignore"):
@@ -258,6 +259,7 @@ async def run(options: argparse.Namespace) -> None:
             for count in options.rows:
                 async with makers[name]() as url:
                     found.append(await grow(url, count, options.repeats))
+            figures[name] = dict(zip(options.rows, found, strict=True))
             if len(found) > 1:
                 growth = {report: found[-1][report] / found[-2][report] for report in found[-1]}
                 shown = "  ".join(f"{report} {ratio:.2f}x" for report, ratio in growth.items())
@@ -265,6 +267,7 @@ async def run(options: argparse.Namespace) -> None:
     finally:
         if server is not None:
             server.cleanup()
+    saved.save(options, figures)
 
 
 def main() -> None:
@@ -272,8 +275,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 500_000])
     parser.add_argument("--stores", nargs="+", default=["sqlite", "postgres"], choices=["sqlite", "postgres"])
     parser.add_argument("--repeats", type=int, default=5)
+    saved.add_option(parser)
     options = parser.parse_args()
-    print(f"Python {platform.python_version()}, {platform.machine()}")
     asyncio.run(run(options))
 
 

@@ -31,6 +31,7 @@ from typing import TextIO
 
 import asyncpg
 import psutil
+import saved
 
 from auditmw.entry import AuditEntry, to_us
 from auditmw.privacy.changes import set_policy
@@ -200,7 +201,7 @@ def watched_memory() -> Iterator[list[int]]:
     watcher.join()
 
 
-def bench(url: str, folder: Path, entries: int) -> bool:
+def bench(url: str, folder: Path, entries: int) -> dict[str, object]:
     months = months_needed(datetime.now(UTC))
     asyncio.run(fill(url, entries, months))
     store = open_privacy(url)
@@ -246,8 +247,9 @@ def bench(url: str, folder: Path, entries: int) -> bool:
         "pruned": report.pruned,
     }
     right &= not report.findings and report.verdict == "self-consistent"
+    result["right"] = right
     print(json.dumps(result), flush=True)
-    return right
+    return result
 
 
 @contextmanager
@@ -266,20 +268,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--stores", nargs="+", default=["sqlite", "postgres"], choices=["sqlite", "postgres"])
+    saved.add_option(parser)
     parser.add_argument("--write", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.write:
         write(*options.write)
         return 0
-    right = True
+    found = []
     for name in options.stores:
         with tempfile.TemporaryDirectory(prefix="auditmw-retain-") as folder:
             if name == "sqlite":
-                right &= bench(f"sqlite:///{folder}/audit.db", Path(folder), options.entries)
+                found.append(bench(f"sqlite:///{folder}/audit.db", Path(folder), options.entries))
             else:
                 with postgres() as url:
-                    right &= bench(url, Path(folder), options.entries)
-    return 0 if right else 1
+                    found.append(bench(url, Path(folder), options.entries))
+    saved.save(options, found)
+    return 0 if all(result["right"] for result in found) else 1
 
 
 if __name__ == "__main__":

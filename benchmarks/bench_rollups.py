@@ -21,6 +21,7 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
+import saved
 from bench_writer import new_database, seal_many
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "acceptance"))
@@ -35,12 +36,14 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=100_000)
     parser.add_argument("--stores", nargs="+", default=["sqlite", "postgres"], choices=["sqlite", "postgres"])
     parser.add_argument("--rounds", type=int, default=3)
+    saved.add_option(parser)
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         url, journal, kept = options.child
         print(json.dumps(produce(url, journal, options.entries, keep=kept == "with")))
         return
+    figures = {}
     for kind in options.stores:
         rounds = [measure(kind, options.entries, number) for number in range(options.rounds)]
         shares = {
@@ -49,6 +52,8 @@ def main() -> None:
         bare, kept = (statistics.median(options.entries / pair[place]["wall"] for pair in rounds) for place in (0, 1))
         print(f"{kind}: {bare:,.0f} entries/s without rollups, {kept:,.0f} with them")
         print(f"  they take {shares['wall']:.1%} of the throughput, {shares['cpu']:.1%} of the CPU", flush=True)
+        figures[kind] = {"without": bare, "with": kept, "shares": shares}
+    saved.save(options, figures)
 
 
 def measure(kind: str, entries: int, number: int) -> tuple[dict[str, float], dict[str, float]]:

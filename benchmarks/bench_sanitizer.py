@@ -16,13 +16,13 @@ import hashlib
 import json
 import os
 import statistics
-import sys
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sanitizer_tools
+import saved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -311,7 +311,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("AUDITMW_SANITIZER_DATA", DATA)))
     parser.add_argument("--tools", default=",".join(sanitizer_tools.MAKERS), help="names, separated by commas")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    saved.add_option(parser)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
     parser.add_argument("--misses", action="store_true", help="list what was missed or wrongly found")
     arguments = parser.parse_args()
@@ -323,13 +323,11 @@ def main() -> None:
             if tool is None
             else measure(tool, arguments.data, quick=arguments.quick, misses=arguments.misses)
         )
-        if not arguments.json:
-            if isinstance(reports[name], str):
-                print(f"\n=== {name}: not installed")
-            else:
-                show(name, reports[name])
-    if arguments.json:
-        json.dump({"python": sys.version.split()[0], "tools": reports}, sys.stdout, indent=1)
+        if isinstance(reports[name], str):
+            print(f"\n=== {name}: not installed")
+        else:
+            show(name, reports[name])
+    saved.save(arguments, reports)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import resource
 import statistics
@@ -18,6 +19,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
+
+import saved
 
 from auditmw.entry import AuditEntry
 from auditmw.log.checkpoint import Checkpoint
@@ -27,7 +31,7 @@ from auditmw.stores.protocol import Batch
 from auditmw.stores.sqlite import SqliteStore
 
 _VERIFY = """
-import os, resource, sys, time
+import json, resource, sys, time
 from auditmw.log.keys import Verifier
 from auditmw.verification import verify_trail
 
@@ -38,10 +42,15 @@ if __name__ == "__main__":
     seconds = time.perf_counter() - began
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     used = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-    print(f"verify, jobs {jobs}: {report.entries / seconds:,.0f} entries/s", end=", ")
-    print(f"{report.entries / used:,.0f} a second of processor; {seconds:.1f} s at load {os.getloadavg()[0]:.1f}")
-    print(f"  {own.ru_maxrss >> 10} MB, largest job {children.ru_maxrss >> 10} MB", end=", ")
-    print(f"{report.signed.checkpoints:,} checkpoints, {report.verdict}")
+    print(json.dumps({
+        "entries_s": report.entries / seconds,
+        "entries_s_of_processor": report.entries / used,
+        "seconds": seconds,
+        "mb": own.ru_maxrss >> 10,
+        "largest_job_mb": children.ru_maxrss >> 10,
+        "checkpoints": report.signed.checkpoints,
+        "verdict": report.verdict,
+    }))
 """
 WRITER = "a" * 32
 BATCH = 1000
@@ -105,15 +114,23 @@ async def build(path: str, count: int) -> Ed25519Signer:
     return signer
 
 
-def verify(url: str, signer: Ed25519Signer, jobs: int) -> None:
+def verify(url: str, signer: Ed25519Signer, jobs: int) -> dict[str, Any]:
     """In a process of its own, so that its memory is its own."""
     with tempfile.TemporaryDirectory() as folder:  # a file, so that jobs can import it
         script = Path(folder) / "verify.py"
         script.write_text(_VERIFY)
-        subprocess.run([sys.executable, script, url, signer.verifier.to_text(), str(jobs)], check=True)
+        command = [sys.executable, script, url, signer.verifier.to_text(), str(jobs)]
+        found: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    print(
+        f"verify, jobs {jobs}: {found['entries_s']:,.0f} entries/s, {found['entries_s_of_processor']:,.0f} a second of "
+        f"processor; {found['seconds']:.1f} s at load {os.getloadavg()[0]:.1f}\n"
+        f"  {found['mb']} MB, largest job {found['largest_job_mb']} MB, {found['checkpoints']:,} checkpoints, "
+        f"{found['verdict']}"
+    )
+    return found
 
 
-def prove(url: str, signer: Ed25519Signer, count: int) -> None:
+def prove(url: str, signer: Ed25519Signer, count: int) -> dict[str, Any]:
     from auditmw.proving import prove_entry
 
     times = []
@@ -131,12 +148,15 @@ def prove(url: str, signer: Ed25519Signer, count: int) -> None:
     began = time.perf_counter()
     command = [sys.executable, "-m", "auditmw", "prove", entry(77).request_id, "--db", url, "--out", os.devnull]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    print(f"prove as a command, with the interpreter's start: {(time.perf_counter() - began) * 1000:.0f} ms ({key})")
+    command_ms = (time.perf_counter() - began) * 1000
+    print(f"prove as a command, with the interpreter's start: {command_ms:.0f} ms ({key})")
+    return {"most_ms": max(times) * 1000, "command_ms": command_ms, "proof_bytes": len(proof.proof), "bytes": len(data)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=1_000_000)
+    saved.add_option(parser)
     parser.add_argument("--keep", type=Path, help="build the trail here, or use the one that is here")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -149,9 +169,9 @@ def main() -> None:
             seconds = time.perf_counter() - began
             print(f"built {options.entries:,} entries in {seconds:.0f} s, {path.stat().st_size / 1e6:,.0f} MB")
         url = f"sqlite:///{path}"
-        for jobs in (1, 2):
-            verify(url, signer, jobs)
-        prove(url, signer, options.entries)
+        figures: dict[str, Any] = {f"verify, jobs {jobs}": verify(url, signer, jobs) for jobs in (1, 2)}
+        figures["prove"] = prove(url, signer, options.entries)
+    saved.save(options, figures)
     print(f"peak of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
 
 

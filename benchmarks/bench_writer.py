@@ -26,6 +26,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import psutil
+import saved
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "acceptance"))
 
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--stores", nargs="+", default=["sqlite", "postgres", "jsonl"])
     parser.add_argument("--processes", nargs="+", type=int, default=[1, 4])
-    parser.add_argument("--json", type=Path)
+    saved.add_option(parser)
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -62,8 +63,7 @@ def main() -> None:
                 results.setdefault(kind, {}).setdefault(case, []).append(rate)
     for kind, cases in results.items():
         show(kind, cases)
-    if options.json:
-        options.json.write_text(json.dumps({"cores": os.cpu_count(), "results": results}, indent=1))
+    saved.save(options, results)
 
 
 def show(kind: str, cases: dict[str, list[float]]) -> None:

@@ -2,23 +2,27 @@
 
     python overhead_run.py CONTENDER create|short|stream|concurrent|large CALLS
 
-For `create`, `short` and `stream` bare calls and the contender's are made in turn in one process, for two processes of
-one program differ by a tenth on a shared machine. Prints one line of JSON:
+But for `large`, bare calls and the contender's are made in turn in one process, for two processes of one program differ
+by a tenth on a shared machine. Prints one line of JSON:
 
-- then `bare` and `added`, microseconds of the calling thread, and `ratio`, medians over pairs of blocks; `process`, the
-  same ratio with what other threads took until the contender was closed;
-- for `concurrent` the 99th percentile of a call's latency and of the event loop's lag in milliseconds;
+- for `create`, `short` and `stream`: `bare` and `added`, microseconds of the calling thread, and `ratio`, medians over
+  pairs of blocks; `process`, the same ratio with what other threads took until the contender was closed;
+- for `concurrent`, 100 callers of a provider that takes 100 to 400 ms: what the contender adds to the percentiles of
+  the time that a call takes beyond that (`p50`, `p99`) and of the event loop's lag (`lag_p99`), in milliseconds, and
+  those of the bare calls;
 - for `large` (1 MB of prompt, 1 MB of answer) how long the loop was blocked at most in a call, in milliseconds.
 """
 
 import asyncio
 import importlib
 import json
+import random
 import statistics
 import sys
 import tempfile
 import time
 from contextlib import nullcontext
+from contextvars import ContextVar
 
 import anthropic
 import httpx2
@@ -50,6 +54,9 @@ LARGE = {**REQUEST, "messages": [{"role": "user", "content": MEGABYTE}]}
 LARGE_BODY = json.dumps({**MESSAGE, "content": [{"type": "text", "text": MEGABYTE}]}).encode()
 DELTAS = 200
 BLOCKS = 60
+PARTS = 4
+DELAY = ContextVar("delay", default=0.0)
+RANDOM = random.Random(1)
 
 
 def events():
@@ -73,16 +80,15 @@ class Stream(httpx2.AsyncByteStream):
 
 
 class Provider:
-    """Answers at once, or after `delay` seconds."""
+    """Answers at once, or after the task's `DELAY`."""
 
-    def __init__(self, delay=0.0):
-        self.delay = delay
+    def __init__(self):
         self.count = 0
 
     async def __call__(self, request):
         self.count += 1
-        if self.delay:
-            await asyncio.sleep(self.delay * (1 + self.count % 7 / 2))
+        if delay := DELAY.get():
+            await asyncio.sleep(delay)
         headers = {"request-id": f"req_{self.count}", "content-type": "application/json"}
         if b'"stream":true' in request.content:
             return httpx2.Response(200, headers={**headers, "content-type": "text/event-stream"}, stream=Stream())
@@ -155,32 +161,54 @@ async def in_turn(bare, contender, mode, calls):
     }
 
 
-async def concurrent(client, calls):
-    latencies, lags = [], []
+async def concurrent(bare, contender, calls):
+    """What 100 callers at once wait beyond the provider's delay, and how late the loop is, in parts of both in turn."""
+    waits, lags = {False: [], True: []}, {False: [], True: []}
+    for part in range(-2, 2 * PARTS):
+        recorded = part % 2 == 1
+        with contender if recorded else nullcontext(bare) as client:
+            waited, late = await at_once(client, calls // PARTS)
+        if part >= 0:  # the first of each starts what has to be started
+            waits[recorded] += waited
+            lags[recorded] += late
+    contender.end()
+    figures = {
+        "p50": (waits, 50),
+        "p99": (waits, 99),
+        "lag_p99": (lags, 99),
+    }
+    result = {}
+    for name, (times, percent) in figures.items():
+        without, with_it = (statistics.quantiles(times[side], n=100)[percent - 1] * 1000 for side in (False, True))
+        result |= {f"bare_{name}": without, name: with_it - without}
+    return result
+
+
+async def at_once(client, calls):
+    """Seconds that each of so many calls took beyond its delay, and that each sleep of 2 ms of the loop was late."""
+    waited, late = [], []
     done = asyncio.Event()
 
     async def caller():
+        await asyncio.sleep(RANDOM.uniform(0, 0.1))  # else all of them call in the same moment
         for _ in range(calls // 100):
+            delay = RANDOM.uniform(0.1, 0.4)
+            DELAY.set(delay)
             started = time.perf_counter()
             await create(client)
-            latencies.append((time.perf_counter() - started) * 1000)
+            waited.append(time.perf_counter() - started - delay)
 
     async def watch():
         while not done.is_set():
             started = time.perf_counter()
             await asyncio.sleep(0.002)
-            lags.append((time.perf_counter() - started - 0.002) * 1000)
+            late.append(time.perf_counter() - started - 0.002)
 
     watcher = asyncio.create_task(watch())
     await asyncio.gather(*(caller() for _ in range(100)))
     done.set()
     await watcher
-    slept = sum(0.1 * (1 + (n % 7) / 2) for n in range(7)) / 7 * 1000
-    return {
-        "p50": statistics.median(latencies) - slept,
-        "p99": statistics.quantiles(latencies, n=100)[98],
-        "lag_p99": statistics.quantiles(lags, n=100)[98],
-    }
+    return waited, late
 
 
 async def blocked(client, calls):
@@ -210,20 +238,21 @@ async def blocked(client, calls):
 def main():
     name, mode, calls = sys.argv[1], sys.argv[2], int(sys.argv[3])
     with tempfile.TemporaryDirectory() as folder:
-        contender = Contender(*importlib.import_module(f"contenders.{name}").set_up(sdk(mode), folder))
-        if mode in {"concurrent", "large"}:
+        contender = Contender(*importlib.import_module(f"contenders.{name}").set_up(sdk(), folder))
+        if mode == "large":
             with contender as client:
-                result = asyncio.run({"concurrent": concurrent, "large": blocked}[mode](client, calls))
+                result = asyncio.run(blocked(client, calls))
             contender.end()
+        elif mode == "concurrent":
+            result = asyncio.run(concurrent(sdk(), contender, calls))
         else:
-            result = asyncio.run(in_turn(sdk(mode), contender, mode, calls))
+            result = asyncio.run(in_turn(sdk(), contender, mode, calls))
     print(json.dumps(result))
 
 
-def sdk(mode):
+def sdk():
     """A client on a provider of its own."""
-    transport = httpx2.MockTransport(Provider(delay=0.1 if mode == "concurrent" else 0.0))
-    http = httpx2.AsyncClient(transport=transport)
+    http = httpx2.AsyncClient(transport=httpx2.MockTransport(Provider()))
     return anthropic.AsyncAnthropic(api_key="test", max_retries=0, http_client=http).with_options(open_telemetry=False)
 
 
