@@ -36,7 +36,8 @@ class Block:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._scope.__exit__(kind, error, tb)
-        self._recorder.end(self._call, self._settle(error), error)
+        if not self._dropped(error):
+            self._recorder.end(self._call, self._settle(error), error)
 
     async def __aenter__(self) -> Call:
         self._recorder, self._call = self._draft()
@@ -49,24 +50,30 @@ class Block:
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         self._scope.__exit__(kind, error, tb)
-        await self._recorder.end_async(self._call, self._settle(error), error)
+        if not self._dropped(error):
+            await self._recorder.end_async(self._call, self._settle(error), error)
 
     def _settle(self, error: BaseException | None) -> Status:
         read_returned(self._call)
-        if error is None:
-            return "success"
-        return "abandoned" if isinstance(error, GeneratorExit) else status_of(error)
+        return "success" if error is None else status_of(error)
+
+    def _dropped(self, error: BaseException | None) -> bool:
+        """Whether the generator or coroutine around the block was closed, perhaps by the garbage collector.
+
+        Then nothing may be awaited here, and no lock taken: the writer's thread does the rest.
+        """
+        if not isinstance(error, GeneratorExit):
+            return False
+        read_returned(self._call)
+        self._recorder.drop(self._call)
+        return True
 
 
 def read_returned(call: Call) -> None:
     """Read what a function returned, if it is a provider's answer and no call inside recorded it already."""
     if call.run is None:  # auditing is off
         return
-    if call.children:
-        if call.kind == "llm" and call.usage is None:
-            call.kind = "function"
-        return
-    if call.response is None:
+    if call.children or call.response is None:
         return
     try:
         reader = call.reader or for_answer(call.response)

@@ -127,7 +127,8 @@ class Scope:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if self._token is not None:
-            _binding.reset(self._token)
+            with suppress(ValueError):  # left in another context than it was entered in: nothing is bound there
+                _binding.reset(self._token)
             self._token = None
 
     @property

@@ -19,7 +19,7 @@ from auditmw.call import Call, require_fields
 from auditmw.context import Scope
 from auditmw.endings import ReaderTask, status_of
 from auditmw.entry import Status
-from auditmw.errors import ConfigurationError, NotConfigured
+from auditmw.errors import ConfigurationError, NotConfigured, PipelineError
 from auditmw.pipeline import Form
 from auditmw.recorder import Recorder
 from auditmw.stepping import unhooked
@@ -30,6 +30,9 @@ Draft: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], tuple[Recorder, C
 """Makes the call of a function from its arguments."""
 Called: TypeAlias = Callable[[Call, tuple[Any, ...], dict[str, Any]], R]
 """Calls the function with its arguments, those named as the sanitizer has left them."""
+_TO_COME = (
+    "what it returned is still to run, so that nobody sees how it ends: decorate the function that is async itself"
+)
 
 
 class Source(Protocol):
@@ -100,9 +103,18 @@ def decorate(
 def _plain(called: Called[R], draft: Draft) -> Callable[..., R]:
     def audited(*args: Any, **kwargs: Any) -> R:
         with Block(lambda: draft(args, kwargs)) as call:
-            return _answered(call, called(call, args, kwargs))
+            answer = called(call, args, kwargs)
+            if call.run is not None and _is_to_come(answer):
+                call.status = "incomplete"
+                call.run.count(f"@audited on {call.action}", PipelineError(_TO_COME))
+                return answer
+            return _answered(call, answer)
 
     return audited
+
+
+def _is_to_come(answer: object) -> bool:
+    return inspect.isawaitable(answer) or inspect.isgenerator(answer) or inspect.isasyncgen(answer)
 
 
 def _coroutine(called: Called[Coroutine[Any, Any, R]], draft: Draft) -> Callable[..., Coroutine[Any, Any, R]]:

@@ -277,8 +277,11 @@ def _note_end(call: Call, status: Status, error: BaseException | None) -> None:
     """Settle the status: what the answer said comes first, then how it ended; keep the error's type and message."""
     call.status = call.status or status
     call.error = error
-    if call.usage is None and call.kind == "llm" and _may_be_billed(call):
-        call.usage = Usage(complete=False)
+    if call.usage is None and call.kind == "llm":
+        if call.children:  # they are counted, once
+            call.kind = "function"
+        elif _may_be_billed(call):
+            call.usage = Usage(complete=False)
     if call.parent is not None and (call.kind == "llm" or call.children):
         call.parent.children += 1
     if error is None or call.status == "success":

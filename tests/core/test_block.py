@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+
 import anyio
+import anyio.lowlevel
 import pytest
 
 from auditmw import AuditTrail
@@ -150,3 +153,44 @@ def test_closing_a_trail_records_what_is_in_flight_as_interrupted(tmp_path):
     block.__exit__(None, None, None)  # too late: the first end has won
     with AuditTrail(url) as trail:
         assert [(e.action, e.status, e.usage_complete) for e in entries_of(trail)] == [("open", "interrupted", False)]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # Trio warns of such a generator by itself
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_block_in_an_async_generator_that_is_dropped_is_an_abandoned_entry(trail, asynchronous):
+    async def chunks():
+        if asynchronous:
+            async with trail.call(action="dropped"):
+                yield 1
+                yield 2
+        else:
+            with trail.call(action="dropped"):
+                yield 1
+                yield 2
+
+    async for _ in chunks():
+        break
+    gc.collect()
+    await anyio.lowlevel.checkpoint()
+    await anyio.sleep(0.01)
+    (entry,) = await anyio.to_thread.run_sync(entries_of, trail)
+    assert (entry.action, entry.status, trail.health().in_flight) == ("dropped", "abandoned", 0)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_coroutine_that_is_closed_ends_its_block_though_a_second_half_awaits(trail_with):
+    async def waits(call):
+        yield
+        await anyio.lowlevel.checkpoint()
+
+    trail = trail_with(waits)
+
+    async def ask():
+        async with trail.call(action="closed"):
+            await anyio.sleep(10)
+
+    running = ask()
+    running.send(None)
+    running.close()
+    (entry,) = await anyio.to_thread.run_sync(entries_of, trail)
+    assert (entry.action, entry.status, entry.audit_errors) == ("closed", "abandoned", 0)

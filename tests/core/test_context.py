@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 
 import anyio
@@ -148,3 +149,12 @@ def test_what_no_scope_has_is_refused_where_it_is_written(values, says, trail):
 def test_a_scope_that_was_not_entered_says_so(trail):
     with pytest.raises(ConfigurationError, match="has not been entered"):
         _ = trail.context(user_id="alice").request_ids
+
+
+def test_a_scope_may_be_left_in_another_context_than_it_was_entered_in(trail):
+    scope = trail.context(user_id="alice")
+    contextvars.copy_context().run(scope.__enter__)
+    contextvars.copy_context().run(scope.__exit__, None, None, None)
+    call(trail)
+    (entry,) = entries_of(trail)
+    assert entry.user_id is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import gc
@@ -604,6 +605,57 @@ async def test_calls_inside_a_generator_have_it_as_their_parent_at_every_step(tr
 
 
 # --- bare, with arguments, configured ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("kind", ["plain", "coroutine", "generator", "async generator"])
+async def test_a_function_that_says_it_is_a_model_call_counts_those_inside_it_once(kind, fails, trail):
+    def ask():
+        with trail.call(action="inside") as call:
+            call.response = MESSAGE
+        if fails:
+            raise ValueError("afterwards")
+
+    async def coroutine():
+        ask()
+
+    def generator():
+        ask()
+        yield 1
+
+    async def async_generator():
+        ask()
+        yield 1
+
+    function = {"plain": ask, "coroutine": coroutine, "generator": generator, "async generator": async_generator}[kind]
+    audited = trail.audited(kind="llm", action="outside")(function)
+    with contextlib.suppress(ValueError):
+        if kind == "plain":
+            audited()
+        elif kind == "coroutine":
+            await audited()
+        elif kind == "generator":
+            list(audited())
+        else:
+            async for _ in audited():
+                pass
+    kinds = {entry.action: entry.kind for entry in await anyio.to_thread.run_sync(entries_of, trail)}
+    assert kinds == {"inside": "llm", "outside": "function"}
+
+
+async def test_a_plain_function_that_returns_what_is_still_to_run_is_no_success(trail, capsys):
+    async def ask():
+        raise ValueError("the provider failed")
+
+    @trail.audited
+    def plain():
+        return ask()
+
+    with pytest.raises(ValueError, match="provider failed"):
+        await plain()
+    (entry,) = await anyio.to_thread.run_sync(entries_of, trail)
+    assert (entry.status, entry.audit_errors) == ("incomplete", 1)
+    assert "decorate the function that is async itself" in capsys.readouterr().err
 
 
 def test_arguments_of_the_decorator_are_fields_of_the_entry(trail):
