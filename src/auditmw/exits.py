@@ -53,7 +53,14 @@ def _close_at_exit() -> None:
             report("auditmw.not_closed", error=repr(error))
 
 
-def report_remaining(count: int, journal_dir: str | None) -> None:
-    """Say how many entries are not stored."""
-    where = "they are stored at the next start" if journal_dir else "there is no journal: they are lost"
-    report("auditmw.not_all_stored", "warning", entries=count, journal_dir=journal_dir, meaning=where)
+def report_remaining(count: int, lost: int, journal_dir: str | None) -> None:
+    """Say how many entries are not stored, and how many of these are in no journal either."""
+    meaning, level = "they are stored at the next start", "warning"
+    if journal_dir is None:
+        meaning = "there is no journal: they are lost"
+    elif lost:
+        meaning, level = (
+            f"{lost} of them could not be journalled either and are lost; the rest is for the next start",
+            "error",
+        )
+    report("auditmw.not_all_stored", level, entries=count, journal_dir=journal_dir, meaning=meaning)

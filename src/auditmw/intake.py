@@ -130,6 +130,7 @@ class Intake:
 
     def close(self) -> None:
         """Take nothing any more; what is unsent stays in the journal for the next start."""
+        self._journalling.catch_up()
         with self._lock:
             self._closed, self._admission.is_open = True, False
             self._journalling.close()
@@ -250,6 +251,11 @@ class Intake:
     def waiting(self) -> int:
         """How many entries are sealed and not stored."""
         return self._backlog.waiting
+
+    @property
+    def in_memory_alone(self) -> int:
+        """How many entries are sealed, not stored, and in no journal."""
+        return self.waiting if self._journal_dir is None else self._journalling.missed
 
     @property
     def awaited(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
@@ -14,11 +15,13 @@ from auditmw.entry import AuditEntry
 from auditmw.errors import AuditUnavailable, JournalError
 from auditmw.health import Health
 from auditmw.journal import Journal, Record, volatile_filesystem
-from auditmw.sealing import encode, entry_of_intent, id_bytes
+from auditmw.sealing import decode, encode, entry_of_intent, id_bytes
 
 OnFailure = Literal["continue", "refuse"]
 
 REOPEN_SECONDS: Final = 1.0
+AT_ONCE: Final = 50
+"""Missed entries that one call may write: a fraction of a millisecond."""
 
 
 class Journalling:
@@ -50,6 +53,8 @@ class Journalling:
         self._max_bytes = max_bytes
         self._opened_at = 0.0
         self._looked = False
+        self._missed: deque[tuple[int, bytes]] = deque()
+        """Numbers and payloads that could not be written. They come before any newer one, since numbers rise."""
 
     def open(self) -> None:
         """Open the journal, with the lock held; raises JournalError."""
@@ -86,16 +91,42 @@ class Journalling:
             self.failed(error, call)
 
     def append(self, seq: int, entry: AuditEntry, payload: bytes) -> int | None:
-        """Journal a sealed entry; None where it is not in the journal now."""
+        """Journal a sealed entry; None where it is not in the journal now. It is written later, if that is possible."""
+        if self._directory is None:
+            return None
+        if self._missed:
+            self._missed.append((seq, payload))
+            if self.journal is not None:
+                self.journal.end_intent(id_bytes(entry.request_id))
+            return self._write_missed()
+        position = self._write(seq, id_bytes(entry.request_id), payload)
+        if position is None and not self._external:  # the shipper's writer counts it as dropped
+            self._missed.append((seq, payload))
+        elif self._health.journal_error is not None and position is not None:
+            self._works()
+        return position
+
+    def _write(self, seq: int, request_id: bytes, payload: bytes) -> int | None:
         if self.journal is None:
             return None
         try:
-            position = self.journal.append_sealed(seq, id_bytes(entry.request_id), payload)
+            return self.journal.append_sealed(seq, request_id, payload)
         except JournalError as error:
             self.failed(error)
             return None
-        if self._health.journal_error is not None:
-            self._works()
+
+    def _write_missed(self) -> int | None:
+        """Write the oldest of them, with the lock held; the position of the last one if none is left."""
+        position = None
+        for _ in range(min(AT_ONCE, len(self._missed))):
+            seq, payload = self._missed.popleft()
+            position = self._write(seq, id_bytes(decode(payload).request_id), payload)
+            if position is None:
+                self._missed.appendleft((seq, payload))
+                return None
+        if self._missed:
+            return None
+        self._works()
         return position
 
     def failed(self, error: JournalError, call: Call | None = None) -> None:
@@ -132,6 +163,20 @@ class Journalling:
                     self.open()
         except JournalError as error:
             self.failed(error)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Write what could not be written before, if that is possible now."""
+        left = len(self._missed) + 1
+        while 0 < len(self._missed) < left:
+            with self._lock:
+                left = len(self._missed)
+                self._write_missed()
+
+    @property
+    def missed(self) -> int:
+        """How many entries are neither journalled nor stored."""
+        return len(self._missed)
 
     def _look(self, directory: Path) -> None:
         if (kind := volatile_filesystem(directory)) is not None:
@@ -146,6 +191,9 @@ class Journalling:
 
     def acknowledge(self, upto_seq: int) -> None:
         """The store has everything up to this number."""
+        with self._lock:
+            while self._missed and self._missed[0][0] <= upto_seq:
+                self._missed.popleft()
         if self.journal is not None:
             try:
                 self.journal.acknowledge(upto_seq)

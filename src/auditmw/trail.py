@@ -354,7 +354,7 @@ class AuditTrail(Answering):
         remaining = self._writer.stop(timeout)
         self.sink.close()
         if remaining > 0 and not self._writer.external:
-            exits.report_remaining(remaining, self.sink.health.journal_dir)
+            exits.report_remaining(remaining, self.sink.in_memory_alone, self.sink.health.journal_dir)
 
     @property
     def closed(self) -> bool:

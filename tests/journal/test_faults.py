@@ -147,6 +147,25 @@ def test_behind_a_part_that_could_not_be_cut_off_nothing_is_written(directory, c
     journal.close()
 
 
+def test_an_entry_that_could_not_be_written_may_be_tried_again_until_a_later_one_is(
+    journal, directory, crashed, monkeypatch
+):
+    journal.append_sealed(1, rid(1), b"one")
+    with monkeypatch.context() as patch:
+        patch.setattr(segment_module, "_write", lambda *_: -1)
+        for seq in (2, 3):
+            with pytest.raises(JournalError):
+                journal.append_sealed(seq, rid(seq), b"never")
+    assert journal.last_seq == 3
+    journal.append_sealed(2, rid(2), b"two")
+    with pytest.raises(ValueError, match="seq 2"):
+        journal.append_sealed(2, rid(2), b"twice")
+    journal.append_sealed(3, rid(3), b"three")
+    [orphan] = orphans(crashed(directory))
+    assert [record.payload for record in orphan.sealed()] == [b"one", b"two", b"three"]
+    orphan.release()
+
+
 def test_an_entry_whose_write_was_interrupted_when_it_was_done_keeps_its_number(
     journal, directory, crashed, monkeypatch
 ):

@@ -8,6 +8,7 @@ import pytest
 
 from auditmw.errors import AuditUnavailable, JournalError
 from auditmw.journal import orphans
+from auditmw.sealing import decode
 
 from .conftest import eventually, fill, python, record
 
@@ -36,6 +37,68 @@ def test_with_continue_a_full_disk_costs_crash_safety_and_no_entry(make_trail, s
     entries = asyncio.run(store.entries(kind="llm"))
     assert [entry.action for entry in entries] == ["before", *["during"] * len(during), "after"]
     trail.close()
+
+
+def test_what_could_not_be_journalled_is_as_soon_as_there_is_room(make_trail, store, small_disk, crashed):
+    trail = make_trail(journal_dir=small_disk / "journal")
+    store.on = False
+    made = [record(trail, "before")]
+    filler = fill(small_disk)
+    made += [record(trail, "during", metadata={"x": "x" * 500}) for _ in range(120)]
+    assert trail.health().journal_error is not None
+    filler.unlink()
+    eventually(lambda: trail.health().journal_error is None)
+    made.append(record(trail, "after"))
+    [orphan] = orphans(crashed(small_disk / "journal"))
+    sealed = [decode(found.payload) for found in orphan.sealed()]
+    orphan.release()
+    assert [entry.request_id for entry in sealed if entry.kind != "control"] == made
+    assert [found.seq for found in orphan.sealed()] == list(range(1, len(sealed) + 1))
+    store.on = True
+    trail.sync.flush(10)
+    assert [entry.request_id for entry in asyncio.run(store.entries(kind="llm"))] == made
+
+
+def test_a_call_that_finds_room_again_has_those_before_it_journalled_first(make_trail, store, small_disk, crashed):
+    trail = make_trail(journal_dir=small_disk / "journal")
+    store.on = False
+    made = [record(trail, "before")]
+    filler = fill(small_disk)
+    made += [record(trail, "during", metadata={"x": "x" * 500}) for _ in range(10)]
+    filler.unlink()
+    made.append(record(trail, "after"))
+    [orphan] = orphans(crashed(small_disk / "journal"))
+    found = [decode(record.payload) for record in orphan.sealed()]
+    orphan.release()
+    assert [entry.request_id for entry in found if entry.kind != "control"] == made
+
+
+def test_closing_on_a_full_disk_says_how_many_entries_are_lost(make_trail, store, small_disk, capsys):
+    trail = make_trail(journal_dir=small_disk / "journal")
+    store.on = False
+    record(trail, "before")
+    fill(small_disk)
+    for _ in range(20):
+        record(trail, "during", metadata={"x": "x" * 500})
+    lost = trail.sink.in_memory_alone
+    trail.close(0.1)
+    assert lost >= 15
+    said = capsys.readouterr().err
+    assert "level='error' event='auditmw.not_all_stored'" in said
+    assert f"{lost + 1} of them could not be journalled either and are lost" in said  # with the one that says the end
+
+
+def test_what_the_store_has_meanwhile_is_journalled_no_more(make_trail, store, small_disk):
+    trail = make_trail(journal_dir=small_disk / "journal")
+    record(trail, "before")
+    filler = fill(small_disk)
+    for _ in range(5):
+        record(trail, "during", metadata={"x": "x" * 500})
+    trail.sync.flush(10)
+    assert trail.sink.in_memory_alone == 0
+    filler.unlink()
+    record(trail, "after")
+    assert trail.health().journal_error is None
 
 
 def test_with_refuse_a_full_disk_refuses_calls_before_they_are_sent(make_trail, store, small_disk):
@@ -71,8 +134,9 @@ import resource, sys
 from auditmw import AuditTrail
 from auditmw.errors import AuditUnavailable
 trail = AuditTrail(sys.argv[1], journal_dir=sys.argv[2], on_failure="refuse")
+trail.start()
 trail.sync.flush()
-resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
 try:
     while True:
         with trail.call(action="a", metadata={"x": "x" * 100}):

@@ -25,7 +25,7 @@ class Chain:
     def __init__(
         self, directory: Path, writer_id: bytes, *, lock: Lock, disk: bool, segment_bytes: int, metadata: bytes
     ) -> None:
-        self.last_seq = 0
+        self.last_seq = self.written_seq = 0
         self.open_intents: dict[bytes, bytes] = {}
         self.slow_writes = 0
         self.stale = False
@@ -54,9 +54,15 @@ class Chain:
         grown = segment.size - segment.start
         if (grown and grown + len(record) > self._segment_bytes) or self.stale or segment.broken:
             segment = self.rotate()
-        if seq:
-            self.last_seq = segment.last_seq = seq  # before the write, which Ctrl-C may interrupt when it is done
-        segment.append(record)
+        written_seq = self.written_seq
+        if seq:  # before the write, which Ctrl-C may interrupt when it is done
+            self.last_seq = segment.last_seq = max(self.last_seq, seq)
+            self.written_seq = seq
+        try:
+            segment.append(record)
+        except OSError:
+            self.written_seq = written_seq
+            raise
         if time.monotonic() - started > SLOW_SECONDS:
             self.slow_writes += 1
         self.position += len(record)

@@ -114,12 +114,13 @@ class Journal:
     def append_sealed(self, seq: int, request_id: bytes, payload: bytes) -> int:
         """Append a sealed entry and close its intent, if there is one. Numbers must rise; ValueError otherwise.
 
-        If the write fails the intent is closed all the same, for the attempt has ended, and the number counts as used.
+        If the write fails the intent is closed all the same, for the attempt has ended, and the number counts as used:
+        until a higher one is written, it may be tried again.
         """
         record = encode(self._seed, SEALED, seq, request_id, payload)
         with self._lock:
-            if seq <= self._chain.last_seq:
-                raise ValueError(f"seq {seq} follows {self._chain.last_seq}: number and append under one lock")
+            if seq <= self._chain.written_seq:
+                raise ValueError(f"seq {seq} follows {self._chain.written_seq}: number and append under one lock")
             open_intents = self._chain.open_intents
             try:
                 self._append(record, seq)
@@ -130,6 +131,12 @@ class Journal:
             finally:
                 open_intents.pop(request_id, None)  # not before the write, which may begin a segment to carry it
             return self._chain.position
+
+    def end_intent(self, request_id: bytes) -> None:
+        """Say that an attempt has ended whose entry is not written now: the next segment will not call it open."""
+        with self._lock:
+            if self._chain.open_intents.pop(request_id, None) is not None:
+                self._chain.stale = True
 
     def synced(self, position: int) -> Future[None]:
         """A future that is done when everything up to `position` survives power loss; one fsync serves many.
