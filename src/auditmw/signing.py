@@ -16,13 +16,14 @@ from uuid import uuid4
 
 from auditmw.clock import Clock, SystemClock
 from auditmw.diagnostics import report
-from auditmw.errors import SigningRefused, StoreUnavailable
+from auditmw.errors import ConfigurationError, SigningRefused, StoreUnavailable
 from auditmw.health import Health
 from auditmw.locations import key_directory
 from auditmw.log.checkpoint import Checkpoint
 from auditmw.log.examine import read_head
 from auditmw.log.keys import Signer
 from auditmw.log.merkle import Frontier
+from auditmw.options import at_least
 from auditmw.signed_before import Signed, SignedBefore
 from auditmw.signing_keys import find_signing_key
 from auditmw.stores.heads import Heads, Tree
@@ -46,6 +47,18 @@ class Rhythm(NamedTuple):
     entries: int = 1000
     seconds: float = 60.0
     heartbeat_seconds: float = 3600.0
+
+
+def require_rhythm(value: object) -> None:
+    """Refuse what is no rhythm where it is chosen: later it would keep the store from opening."""
+    if value is None:
+        return
+    if not isinstance(value, Rhythm):
+        raise ConfigurationError(
+            f"checkpoint_rhythm is {value!r}: give an auditmw.signing.Rhythm(entries=1000, seconds=60)"
+        )
+    for name, number in value._asdict().items():
+        at_least(f"checkpoint_rhythm.{name}", number, 1 if name == "entries" else 0)
 
 
 class Signing:

@@ -43,7 +43,7 @@ from auditmw.privacy.reads import READS, Reads
 from auditmw.privacy.vault import LazyKey, Vault, find_content_key, kept_by
 from auditmw.readers import Readers
 from auditmw.recorder import Recorder
-from auditmw.signing import Rhythm, Signing, make_signing
+from auditmw.signing import Rhythm, Signing, make_signing, require_rhythm
 from auditmw.stores import store_for
 from auditmw.stores.privacy import has_privacy
 from auditmw.stores.protocol import Store
@@ -99,6 +99,7 @@ class AuditTrail(Answering):
         one_of("reads", reads, READS)
         at_least("block_timeout", block_timeout, 0)
         at_least("max_journal_bytes", max_journal_bytes, MIN_JOURNAL_BYTES)
+        require_rhythm(checkpoint_rhythm)
         a_path("key_file", key_file)
         a_path("journal_dir", journal_dir)
         self.url = url

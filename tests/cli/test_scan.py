@@ -23,7 +23,15 @@ def test_what_would_be_removed_is_shown_in_its_line(auditmw, letter):
     assert "2 │ write to [-bob@example.com-][EMAIL] or call [-+41 44 668 18 00-][PHONE]." in result.words
     assert "4 │ IBAN [-GB82 WEST 1234 5698 7654 32-][IBAN]" in result.words
     assert "Nothing here" not in result.out
-    assert result.err == "3 found: 1 EMAIL, 1 IBAN, 1 PHONE.\n"
+    assert result.err == (
+        "3 found: 1 EMAIL, 1 IBAN, 1 PHONE.\nBy default a Sanitizer() counts EMAIL, PHONE and sends them as they are.\n"
+    )
+
+
+def test_what_a_sanitizer_replaces_by_default_needs_no_warning(auditmw, tmp_path):
+    path = tmp_path / "text"
+    path.write_text("pay with 4111 1111 1111 1111")
+    assert auditmw("scan", str(path)).err == "1 found: 1 CARD.\n"
 
 
 def test_json_tells_places_and_never_a_value(auditmw, letter):

@@ -15,6 +15,7 @@ import pytest
 from auditmw import AuditTrail
 from auditmw.errors import AuditError, ConfigurationError, KeyMismatch, SchemaMismatch, TrailClosed
 from auditmw.middleware import default_pipeline
+from auditmw.signing import Rhythm
 from auditmw.testing import StandInProvider
 
 from .conftest import entries_of
@@ -38,6 +39,9 @@ def test_a_wrong_url_is_refused_with_the_schemes_that_would_do(url):
         ({"block_timeout": "30"}, "from 0 on"),
         ({"block_timeout": math.inf}, "from 0 on"),
         ({"max_journal_bytes": 1}, "from 65536 on"),
+        ({"checkpoint_rhythm": (10, 5.0)}, r"auditmw.signing.Rhythm\(entries=1000"),
+        ({"checkpoint_rhythm": Rhythm(entries=0)}, "checkpoint_rhythm.entries is 0: give a number from 1 on"),
+        ({"checkpoint_rhythm": Rhythm(seconds="5")}, "checkpoint_rhythm.seconds is '5'"),
         ({"key_file": 7}, "give a path"),
         ({"journal_dir": 7}, "give a path"),
     ],

@@ -29,6 +29,12 @@ def test_what_is_missing_of_an_attempt_is_named(fields, what, make, asked):
     assert rows == {"recorded": 1, what: 1}
 
 
+@pytest.mark.parametrize("fields", [{"status": "blocked"}, {"output_hash": "h"}])
+def test_what_was_not_sent_or_has_one_digest_does_not_lack_digests(fields, make, asked):
+    entry = make(**{"usage_complete": True, "input_hash": None, **fields})
+    assert "without digests" not in {row.what for row in coverage([entry], asked()).rows}
+
+
 def test_what_was_dropped_is_counted_as_the_trail_says(asked):
     drop = AuditEntry("c", 0, kind="control", action="drop", metadata={"count": 12})
     others = [

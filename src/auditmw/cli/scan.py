@@ -20,6 +20,7 @@ from auditmw.cli.output import Format, console, say, write_rows
 from auditmw.recognizers import DEFAULT_KINDS, KINDS, Finding
 from auditmw.recognizers import scan as find
 from auditmw.reports.columns import Column
+from auditmw.sanitizing.actions import DEFAULT as REPLACED
 
 EXAMPLES: Final = (
     "auditmw scan letter.txt",
@@ -50,9 +51,12 @@ def scan(
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="How to show what is found.")] = Format.table,
 ) -> None:
-    """Find personal data and credentials in a text, and show what would be removed.
+    """Find personal data and credentials in a text, and show where they are.
 
-    Nothing is stored or sent. The table shows the lines with the values struck out; JSON and CSV never hold a value.
+    Nothing is stored or sent. A Sanitizer() as it is by default replaces credentials, cards, bank accounts and social
+    security numbers before a request is sent, and only counts the rest, as the last line says.
+
+    The table shows the lines with the values struck out; JSON and CSV never hold a value.
     """
     content = _read(file)
     wanted = DEFAULT_KINDS if kinds is None else [part.strip().upper() for part in kinds.split(",") if part.strip()]
@@ -69,6 +73,8 @@ def scan(
         screen.print(line, soft_wrap=True)
     counts = Counter(finding.kind for finding in findings)
     say(f"{len(findings)} found: {', '.join(f'{count} {kind}' for kind, count in sorted(counts.items()))}.")
+    if counted := sorted(counts.keys() - REPLACED.keys()):
+        say(f"By default a Sanitizer() counts {', '.join(counted)} and sends them as they are.")
 
 
 def _read(file: str) -> str:

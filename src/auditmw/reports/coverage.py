@@ -46,7 +46,7 @@ _MEANINGS: Final = {
     "abandoned": "the caller did not wait for the end of the stream",
     "unpriced": "cost something that is not known",
     "without usage": "were sent, and their tokens are not told or only in part",
-    "without digests": "nothing says what was asked and answered: the key was missing",
+    "without digests": "nothing says what was asked and answered: there was no key, or nothing to digest",
     "with audit errors": "a middleware failed: see the log",
 }
 
@@ -91,7 +91,7 @@ def _of_attempt(entry: AuditEntry) -> Iterable[str]:
         yield "unpriced"
     if entry.cost_status != "not_billed" and not (entry.usage_complete and entry.output_tokens is not None):
         yield "without usage"
-    if entry.input_hash is None and entry.status != "interrupted":
+    if entry.input_hash is None and entry.output_hash is None and entry.status not in {"interrupted", "blocked"}:
         yield "without digests"
     if entry.audit_errors:
         yield "with audit errors"
