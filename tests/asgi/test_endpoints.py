@@ -161,7 +161,7 @@ def test_a_path_that_no_reader_knows_is_refused(trail, endpoints):
         AuditMiddleware(None, trail, endpoints=endpoints)
 
 
-def test_other_methods_are_not_recorded(trail, entries):
+def test_other_methods_without_a_body_are_not_recorded(trail, entries):
     async def get():
         transport = httpx2.ASGITransport(AuditMiddleware(app_of(lambda request: Response()), trail, endpoints=True))
         async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -169,6 +169,20 @@ def test_other_methods_are_not_recorded(trail, entries):
 
     asyncio.run(get())
     assert entries() == []
+
+
+@pytest.mark.parametrize("method", ["post", "PUT"])
+def test_a_body_is_recorded_however_its_method_is_spelled(trail, entries, ask, method):
+    async def receive():
+        return {"type": "http.request", "body": body}
+
+    async def send(message):
+        pass
+
+    body = json.dumps(ask).encode()
+    scope = {"type": "http", "method": method, "path": PATH, "headers": [(b"content-length", b"%d" % len(body))]}
+    asyncio.run(AuditMiddleware(Response(status_code=405), trail, endpoints=True)(scope, receive, send))
+    assert [(entry.model, entry.http_status) for entry in entries()] == [(ask["model"], 405)]
 
 
 def test_08_the_first_event_reaches_the_client_before_the_last_has_been_seen(running, trail, entries, ask, events):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditmw.asgi.headers import given_request_id, only_header, parse_traceparent, replace_headers
+from auditmw.asgi.headers import given_request_id, has_body, only_header, parse_traceparent, replace_headers
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 hex_digits = st.text("0123456789abcdef")
@@ -69,3 +69,16 @@ def test_headers_are_replaced_whatever_their_case_and_left_out_if_none():
     headers = [(b"Content-Length", b"5"), (b"x", b"1"), (b"Transfer-Encoding", b"chunked")]
     replaced = replace_headers(headers, {b"content-length": b"7", b"transfer-encoding": None})
     assert replaced == [(b"x", b"1"), (b"content-length", b"7")]
+
+
+@pytest.mark.parametrize(
+    ("headers", "announced"),
+    [
+        ([], False),
+        ([(b"Content-Length", b"0")], False),
+        ([(b"Content-Length", b"5")], True),
+        ([(b"Transfer-Encoding", b"chunked")], True),
+    ],
+)
+def test_a_body_is_announced_by_its_length_or_its_encoding(headers, announced):
+    assert has_body(headers) is announced

@@ -27,6 +27,17 @@ def replace_headers(headers: Iterable[Header], new: Mapping[bytes, bytes | None]
     return kept + [(name, value) for name, value in new.items() if value is not None]
 
 
+def has_body(headers: Iterable[Header]) -> bool:
+    """Whether a request announces a body."""
+    fields = {name.lower(): value for name, value in headers}
+    return b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
+
+
+def sends_content(scope: Scope) -> bool:
+    """Whether a request sends something: it is posted, however a lenient server spells that, or it has a body."""
+    return scope["method"].upper() == "POST" or has_body(scope["headers"])
+
+
 def given_request_id(scope: Scope) -> str | None:
     """The client's `X-Request-ID`, if it is well formed: 1 to 128 letters, digits and `._:+/=@-`."""
     given = only_header(scope, REQUEST_ID)

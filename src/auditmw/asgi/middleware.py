@@ -11,7 +11,7 @@ from auditmw.asgi.actor import scope_user
 from auditmw.asgi.binding import HTTP_REQUEST_ID, bind_request
 from auditmw.asgi.endpoint import MAX_BODY, EndpointRecorder
 from auditmw.asgi.environment import trail_from, user_from
-from auditmw.asgi.headers import REQUEST_ID
+from auditmw.asgi.headers import REQUEST_ID, sends_content
 from auditmw.asgi.lifespan import run_lifespan
 from auditmw.asgi.routes import Endpoints, routes_of
 from auditmw.asgi.types import App, Message, Receive, Scope, Send, Source
@@ -34,9 +34,9 @@ class AuditMiddleware:
     - `user`, `session`, `tenant`: functions that take the ASGI scope and return a name, None or an empty text where
       there is none. They are asked when a call is made, so what an inner middleware puts into the scope counts. The
       user is that of `scope["user"]` by default; see `header` for one that a proxy sends.
-    - `endpoints`: record what the application itself serves, an entry a request. True: `/v1/messages`,
-      `/v1/chat/completions` and `/v1/responses`, under whatever prefix; a list: these paths; a function: the reader of
-      a path, or None.
+    - `endpoints`: record what the application itself serves, an entry a request that is posted or has a body. True:
+      `/v1/messages`, `/v1/chat/completions` and `/v1/responses`, under whatever prefix; a list: these paths; a
+      function: the reader of a path, or None.
     - `max_body`: bytes of a request, and of an answer, that are kept to be read.
     - `lifespan`: open the trail before the application starts, and drain and close it when it has ended.
 
@@ -84,7 +84,7 @@ class AuditMiddleware:
             await self._app(scope, receive, send)
             return
         send = _with_request_id(send, (binding.metadata or {})[HTTP_REQUEST_ID].encode())
-        reader = self._routes(scope["path"]) if self._routes is not None and scope["method"] == "POST" else None
+        reader = self._routes(scope["path"]) if self._routes is not None and sends_content(scope) else None
         if reader is None:
             await self._app(scope, receive, send)
         else:

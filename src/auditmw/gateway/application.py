@@ -28,7 +28,7 @@ def gateway(
     key_table: Path | None = None,
     max_body: int = MAX_BODY,
 ) -> AuditMiddleware:
-    """An ASGI application that passes requests to `upstream` and records all that are posted.
+    """An ASGI application that passes requests to `upstream` and records all that are posted or have a body.
 
     The user is named by `user_header`, else by the key that is presented (see `auditmw.gateway.keys`). The headers that
     name user and session are believed of trusted proxies only, and are not passed on. The trail is opened and closed

@@ -31,12 +31,6 @@ def response_headers(headers: Iterable[Header]) -> list[Header]:
     return _without(headers, frozenset())
 
 
-def has_body(headers: Iterable[Header]) -> bool:
-    """Whether a request announces a body."""
-    fields = {name.lower(): value for name, value in headers}
-    return b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
-
-
 def _without(headers: Iterable[Header], dropped: frozenset[bytes]) -> list[Header]:
     headers = [(name.lower(), value) for name, value in headers]
     named = (token.strip().lower() for name, value in headers if name == b"connection" for token in value.split(b","))

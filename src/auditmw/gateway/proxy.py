@@ -1,4 +1,4 @@
-"""`Proxy`: an ASGI application that passes every request to an upstream and streams both ways."""
+"""`Proxy`: an ASGI application that passes requests to an upstream and streams both ways."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Final
 import anyio
 import httpx2
 
+from auditmw.asgi.headers import has_body
 from auditmw.asgi.refusals import Refusal
 from auditmw.asgi.types import Receive, Scope, Send
 from auditmw.errors import ConfigurationError
-from auditmw.gateway.forwarding import has_body, request_headers, response_headers
+from auditmw.gateway.forwarding import request_headers, response_headers
+from auditmw.gateway.spelling import refusal_of
 
 CONNECT_SECONDS: Final = 10.0
 WRITE_SECONDS: Final = 60.0
@@ -23,6 +25,8 @@ _TIMEOUT: Final = httpx2.Timeout(None, connect=CONNECT_SECONDS, write=WRITE_SECO
 
 class Proxy:
     """A reverse proxy to one upstream. It follows no redirect, keeps no cookie, retries nothing and changes no body.
+
+    What an upstream could read otherwise than the record does is refused (see `auditmw.gateway.spelling`).
 
     When the client leaves, the upstream request is cancelled. An upstream that cannot be reached is answered with 502,
     or 504 if connecting took too long; one that breaks off in mid-answer breaks the client's connection off too.
@@ -48,10 +52,12 @@ class Proxy:
         """Serve one connection."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif scope["type"] == "http":
-            await self._serve(scope, receive, send)
-        else:
+        elif scope["type"] != "http":
             await send({"type": "websocket.close"})
+        elif (refusal := refusal_of(scope)) is not None:
+            await refusal.send(send)
+        else:
+            await self._serve(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditmw.errors import ConfigurationError
-from auditmw.gateway.forwarding import HOP_BY_HOP, has_body, request_headers, response_headers
+from auditmw.gateway.forwarding import HOP_BY_HOP, request_headers, response_headers
 from auditmw.gateway.keys import key_holder, presented_key, read_key_table
 from auditmw.gateway.proxy import Proxy
 
@@ -31,19 +31,6 @@ def test_headers_that_are_the_gateways_own_stay_here():
     assert request_headers([(b"X-User", b"alice"), (b"x-api-key", b"k")], frozenset({b"x-user"})) == [
         (b"x-api-key", b"k")
     ]
-
-
-@pytest.mark.parametrize(
-    ("headers", "announced"),
-    [
-        ([], False),
-        ([(b"Content-Length", b"0")], False),
-        ([(b"Content-Length", b"5")], True),
-        ([(b"Transfer-Encoding", b"chunked")], True),
-    ],
-)
-def test_a_body_is_announced_by_its_length_or_its_encoding(headers, announced):
-    assert has_body(headers) is announced
 
 
 @pytest.mark.parametrize(
