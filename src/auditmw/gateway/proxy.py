@@ -13,7 +13,7 @@ from auditmw.asgi.refusals import Refusal
 from auditmw.asgi.types import Receive, Scope, Send
 from auditmw.errors import ConfigurationError
 from auditmw.gateway.forwarding import request_headers, response_headers
-from auditmw.gateway.spelling import refusal_of
+from auditmw.gateway.spelling import refusal_of, sent_path
 
 CONNECT_SECONDS: Final = 10.0
 WRITE_SECONDS: Final = 60.0
@@ -80,7 +80,7 @@ class Proxy:
             raise failure
 
     def _request(self, scope: Scope, body: _Body) -> httpx2.Request:
-        path = self._upstream.raw_path.rstrip(b"/") + (scope.get("raw_path") or scope["path"].encode())
+        path = self._upstream.raw_path.rstrip(b"/") + sent_path(scope)
         query = scope.get("query_string")
         announced = has_body(scope["headers"])
         if not announced:

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from auditmw.gateway.spelling import sent_path
+
 CARD = {"role": "user", "content": "my card is 4111 1111 1111 1111"}
 
 
@@ -52,3 +54,47 @@ def test_a_request_without_a_body_passes_and_makes_no_entry(send, provider, entr
     send(method, "/v1/files/1", b"")
     assert [request.method for request in provider.requests] == [method]
     assert entries() == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/./messages",
+        "/v1/x/../messages",
+        "/../other/v1/messages",
+        "/v1/%2e/messages",
+        "/v1/x/%2E%2e/messages",
+        "/v1/x/.%2E/messages",
+        "/v1/x%2F..%2Fmessages",
+        "/v1/messages/.",
+        "/v1//messages",
+        "/v1/%2fmessages",
+        "/v1/messages//",
+        "/v1\\messages",
+        "/v1%5Cmessages",
+        "/v1/messages#top",
+        "v1/messages",
+    ],
+)
+def test_a_path_that_can_be_read_in_two_ways_is_refused_not_sent_and_on_record(send, provider, entries, path):
+    status, message = send("POST", path)
+    assert (status, provider.requests) == (400, [])
+    assert "write the path" in message
+    assert [(entry.status, entry.http_status) for entry in entries()] == [("error", 400)]
+
+
+def test_no_path_leaves_the_base_path_of_the_upstream_without_a_body_either(send, provider):
+    assert send("GET", "/../other/models", b"")[0] == 400
+    assert provider.requests == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/files/gs%3A%2F%2Fbucket%2Fa.json", "/v1/files/...", "/v1/files/.env/", "/v1/a..b"]
+)
+def test_names_with_dots_and_identifiers_that_are_urls_pass_as_they_are(send, provider, path):
+    send("GET", path, b"")
+    assert [request.path for request in provider.requests] == [f"/base{path}"]
+
+
+def test_where_a_server_gives_the_decoded_path_alone_it_is_encoded_again():
+    assert sent_path({"path": "/v1/files/a?b c:\u00e9"}) == b"/v1/files/a%3Fb%20c:%C3%A9"
