@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditmw.asgi.headers import given_request_id, has_body, only_header, parse_traceparent, replace_headers
+from auditmw.asgi.headers import given_request_id, has_body, is_json, only_header, parse_traceparent, replace_headers
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 hex_digits = st.text("0123456789abcdef")
@@ -82,3 +82,19 @@ def test_headers_are_replaced_whatever_their_case_and_left_out_if_none():
 )
 def test_a_body_is_announced_by_its_length_or_its_encoding(headers, announced):
     assert has_body(headers) is announced
+
+
+@pytest.mark.parametrize(
+    ("content_type", "one_text"),
+    [
+        ("application/json", True),
+        ("APPLICATION/JSON;charset=utf-8", True),
+        ("application/problem+json ; a=b", True),
+        ("application/x-ndjson", False),
+        ("application/json-seq", False),
+        ("text/html; profile=application/json", False),
+        ("", False),
+    ],
+)
+def test_json_is_told_by_its_media_type(content_type, one_text):
+    assert is_json(content_type) is one_text

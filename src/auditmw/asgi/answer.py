@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from auditmw.asgi.headers import replace_headers
+from auditmw.asgi.headers import is_json, replace_headers
 from auditmw.asgi.types import Message, Send
 from auditmw.call import Call
 from auditmw.clock import Clock
@@ -22,7 +22,8 @@ BEYOND_CAP: Final = "answer_beyond_cap"
 class Answer:
     """Passes every message on at once, and ends the call after the last.
 
-    Only where middlewares replace a whole answer (`on_chunk`, and it is no stream) is it held until it is complete.
+    Only a whole answer that middlewares replace (`on_chunk`, and it is JSON in a format that is read, or of no type at
+    all) is held until it is complete, or larger than the cap: it then passes as it is, like any that is not JSON.
     """
 
     def __init__(
@@ -69,15 +70,16 @@ class Answer:
         call.content_encoding = fields.get(b"content-encoding")
         call.provider_request_id = fields.get(b"request-id") or fields.get(b"x-request-id")
         self._streamed = "event-stream" in (call.content_type or "")
-        if call.kind == "request" and "json" not in (call.content_type or ""):  # a file, sound, results of a batch
+        if call.kind == "request" and not is_json(call.content_type or ""):  # a file, sound, results of a batch
             call.reader = None
         plain = call.content_encoding in {None, "identity"}
         if call.chunk_hooks and plain and message["status"] < FIRST_HTTP_ERROR:
-            if not self._streamed:
+            if self._streamed:
+                self._hooked = True
+                message = {**message, "headers": replace_headers(message["headers"], {b"content-length": None})}
+            elif call.reader is not None and is_json(call.content_type or "application/json"):
                 self._held = [message]
                 return
-            self._hooked = True
-            message = {**message, "headers": replace_headers(message["headers"], {b"content-length": None})}
         await self._pass(message)
 
     async def _body(self, message: Message, *, last: bool) -> None:
@@ -101,9 +103,11 @@ class Answer:
         call = self._call
         if self._streamed and call.first_chunk_ns is None:
             call.first_chunk_ns = self._clock.monotonic_ns()
-        if self._room < 0 or call.reader is None:
+        if self._room < 0:
             return
         self._room -= len(chunk)
+        if call.reader is None:
+            return
         if self._room < 0:
             call.chunks.clear()
             call.metadata[BEYOND_CAP] = True
@@ -121,7 +125,7 @@ class Answer:
         body = b"".join(part.get("body", b"") for part in parts)
         try:
             answer = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):  # a page, a file: nothing that is read or replaced
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # cut off, a page, or nested too deeply
             pass
         else:
             replaced = self._call.run.pass_on(answer)

@@ -27,6 +27,12 @@ def replace_headers(headers: Iterable[Header], new: Mapping[bytes, bytes | None]
     return kept + [(name, value) for name, value in new.items() if value is not None]
 
 
+def is_json(content_type: str) -> bool:
+    """Whether a media type is one JSON text; lines of JSON and sequences of it are not."""
+    media = content_type.partition(";")[0].strip().lower()
+    return media in {"application/json", "text/json"} or media.endswith("+json")
+
+
 def has_body(headers: Iterable[Header]) -> bool:
     """Whether a request announces a body."""
     fields = {name.lower(): value for name, value in headers}
