@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from http.client import HTTPMessage
+from typing import IO, Any, Final, NoReturn, Protocol
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import anyio
 import msgspec
@@ -54,8 +55,18 @@ class Rule(Protocol):
         """The conditions that hold now."""
 
 
+class _NoRedirects(HTTPRedirectHandler):
+    """Refuses a redirect: followed, a POST becomes a GET without the alert, and its signature goes to another place."""
+
+    def http_error_302(self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage) -> NoReturn:
+        why = f"{msg}: no redirect is followed, so give the URL that it redirects to"
+        raise HTTPError(req.full_url, code, why, headers, fp)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+
 class Webhook:
-    """Posts alerts as JSON to a URL, tried again where that can help, signed with a secret.
+    """Posts alerts as JSON to a URL, tried again where that can help, signed with a secret; it follows no redirect.
 
     The header `Auditmw-Signature` is `t=SECONDS,v1=HEX`: HMAC-SHA-256 over `SECONDS.BODY`. Check it, and that the time
     is of now, before you believe an alert.
@@ -75,12 +86,13 @@ class Webhook:
         self._secret = secret.encode()
         self._seconds = seconds
         self._sleep = sleep
+        self._opener = build_opener(_NoRedirects)
 
     def __call__(self, alert: Alert) -> None:
         """Post it.
 
         Raises:
-            OSError: it did not get through after some attempts, or was refused.
+            OSError: it did not get through after some attempts, or was refused or redirected.
         """
         body = msgspec.json.encode(alert)
         for attempt in range(MOST_ATTEMPTS):
@@ -96,7 +108,7 @@ class Webhook:
 
     def _post(self, body: bytes) -> None:
         request = Request(self._url, body, self._headers(body), method="POST")  # noqa: S310  (http and https alone)
-        with urlopen(request, timeout=self._seconds):  # noqa: S310  (as above)
+        with self._opener.open(request, timeout=self._seconds):
             return
 
     def _headers(self, body: bytes) -> dict[str, str]:

@@ -158,20 +158,27 @@ async def test_trouble_with_the_store_and_warnings_are_told(trail):
 
 @pytest.fixture
 def receiver():
-    """A server on loopback: answers with the codes that a test sets, keeps what it was sent."""
+    """A server on loopback: answers with the codes that a test sets, keeps what it was posted and asked for."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             server.seen.append((self.headers["Auditmw-Signature"], body))
             self.send_response(server.codes.pop(0) if server.codes else 204)
+            if server.location is not None:
+                self.send_header("Location", server.location)
+            self.end_headers()
+
+        def do_GET(self):
+            server.asked.append(self.path)
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, *args):
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    server.seen, server.codes = [], []
+    server.seen, server.codes, server.asked, server.location = [], [], [], None
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server
@@ -200,6 +207,21 @@ def test_a_webhook_gives_up_where_nothing_helps(receiver, codes, attempts):
         hook(Alert("budget", "alice", "too much"))
     raised.value.close()
     assert len(receiver.seen) == attempts
+
+
+@pytest.mark.parametrize(
+    ("code", "location"),
+    [(301, "/new/token"), (302, "https://new.example/token"), (303, "/new/token"), (307, "/token"), (308, None)],
+)
+def test_a_webhook_follows_no_redirect_and_says_which_url_to_give(receiver, code, location):
+    receiver.codes, receiver.location = [code], location
+    hook = Webhook(f"http://127.0.0.1:{receiver.server_port}/old", "secret", sleep=lambda _: None)
+    with pytest.raises(HTTPError, match="give the URL that it redirects to") as raised:
+        hook(Alert("budget", "alice", "too much"))
+    raised.value.close()
+    assert raised.value.code == code
+    assert "token" not in str(raised.value)
+    assert (len(receiver.seen), receiver.asked) == (1, [])
 
 
 @pytest.mark.parametrize(("url", "secret"), [("ftp://host/", "s"), ("https://host/", "")])
