@@ -1,12 +1,15 @@
 """Writes a stream of entries into a file in some format, and remembers how far it came.
 
-The cursor is a small file beside the export: the last leaf that was written, and how long the file was then. What a run
-that was cut off has written after that is cut away by the next one, so every entry is in the file once. Leaves are
-numbered as they are stored, so an entry that comes late has a later leaf and is never passed over.
+The cursor is a small file beside the export: the last leaf that was written, how long the file was then, and what it is
+known again by. What a run that was cut off has written after that is cut away by the next one, so every entry is in the
+file once. A file that the cursor does not know is left alone. A new file holds nothing yet to be known by, so it gets
+its name only when the first cursor is saved; until then it is a `.part`. Leaves are numbered as they are stored, so an
+entry that comes late has a later leaf and is never passed over.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +20,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from auditmw.cursors import Cursor, cursor_of, read_cursor, save_cursor
 from auditmw.entry import FIELD_CLASSES, AuditEntry
 from auditmw.errors import ConfigurationError
 from auditmw.exporters.exporter import Format
@@ -29,31 +33,23 @@ Progress = Callable[[int, int], None]
 """Told how many entries are written, and the leaf of the last one."""
 
 
-class Cursor(msgspec.Struct, frozen=True):
-    """How far an export came: the last leaf that is in the file, and the file's length then."""
-
-    format: str
-    leaf_index: int
-    bytes: int
-
-
 class Export:
     """One run of an export into `out`, or to standard output; `cursor` names the file that remembers.
 
     Raises:
-        ConfigurationError: the file is there already and cannot go on, or the cursor is of another export.
+        ConfigurationError: the file is there already and cannot go on, or the cursor is of another export or file.
     """
 
     def __init__(self, form: Format, out: Path | None, cursor: Path | None = None) -> None:
         self._format = form
         self._out = out
         self._path = cursor
-        self._cursor = None if cursor is None else _read(cursor, form)
+        self._cursor = None if cursor is None else read_cursor(cursor, form.name)
+        self._unnamed = False
+        """While the file is a `.part` that no cursor knows."""
         if out is None and not form.appends:
             raise ConfigurationError(f"{form.name} is no text: name a file with --out")
-        if out is not None and out.exists() and (self._cursor is None or not form.appends):
-            how = "give the --cursor that it was written with" if form.appends else "each run needs one of its own"
-            raise ConfigurationError(f"{out} is there already: name another file; {how}")
+        self._goes_on()
 
     @property
     def after(self) -> int | None:
@@ -65,22 +61,25 @@ class Export:
         written = 0
         last: int | None = None
         with self._opened() as (file, goes_on):
+            has_entries = goes_on
             exporter = self._format.begin(file, goes_on)
             try:
                 for number, page in enumerate(_pages(entries), start=1):
                     exporter.write(page)
-                    written, last = written + len(page), page[-1].leaf_index
+                    written, last, has_entries = written + len(page), page[-1].leaf_index, True
                     if self._format.appends and number % PAGES_A_CURSOR == 0:
-                        self._remember(file, last)
+                        self._remember(file, last, has_entries)
                     if progress is not None and last is not None:
                         progress(written, last)
             finally:
                 exporter.finish()
             if self._format.appends:
-                self._remember(file, last)
+                self._remember(file, last, has_entries)
         if not self._format.appends and self._out is not None:
             _part(self._out).replace(self._out)
-            self._save(last, self._out.stat().st_size)
+            if self._path is not None:
+                leaf_index = self.after if last is None else last
+                save_cursor(self._path, Cursor(self._format.name, leaf_index, self._out.stat().st_size))
         return written
 
     @contextmanager
@@ -96,32 +95,80 @@ class Export:
             except BaseException:
                 _part(self._out).unlink(missing_ok=True)
                 raise
-        elif self._cursor is None or not self._out.exists():
+        elif self._path is None:
             with self._out.open("xb") as file:
                 yield file, False
         else:
-            with self._out.open("r+b") as file:
-                if file.seek(0, os.SEEK_END) < self._cursor.bytes:
-                    raise ConfigurationError(f"{self._out} is shorter than its cursor says: export to a new file")
-                file.seek(self._cursor.bytes)
-                file.truncate()
-                yield file, self._cursor.bytes > 0
+            with self._known_again(self._out) as opened:
+                yield opened
 
-    def _remember(self, file: BinaryIO, leaf_index: int | None) -> None:
+    @contextmanager
+    def _known_again(self, out: Path) -> Iterator[tuple[BinaryIO, bool]]:
+        """The file of a cursor, without what a run that was killed has left."""
+        cursor, part = self._cursor, _part(out)
+        if cursor is not None and cursor.tail and not out.exists() and part.exists() and cursor.knows(part):
+            part.replace(out)  # the run was killed when it had saved the cursor
+        if cursor is not None and self._goes_on():
+            with out.open("r+b") as file:
+                _lock(file, out)
+                file.seek(cursor.bytes)
+                file.truncate()
+                self._remember(file, None, has_entries=True)  # the file may be a copy, or the cursor an older one
+                yield file, True
+        else:
+            with part.open("a+b") as file:
+                _lock(file, part)
+                file.truncate(0)
+                self._unnamed = True
+                yield file, False
+
+    def _goes_on(self) -> bool:
+        """Whether the file is there and has entries, after which this run goes on.
+
+        Raises:
+            ConfigurationError: it is there and cannot go on.
+        """
+        out, cursor = self._out, self._cursor
+        if out is None or not out.exists():
+            return False
+        if cursor is None or not self._format.appends:
+            how = "give the --cursor that it was written with" if self._format.appends else "each run needs its own"
+            raise ConfigurationError(f"{out} is there already: name another file; {how}")
+        if out.stat().st_size < cursor.bytes:
+            raise ConfigurationError(f"{out} is shorter than its cursor says: export to a new file")
+        if not cursor.knows(out):
+            begins = "with the first entry" if self.after is None else f"after leaf {self.after}"
+            raise ConfigurationError(
+                f"{out} is not as the run left it that wrote {self._path}: give the cursor that it was written with, "
+                f"or name a new file, which begins {begins}"
+            )
+        return cursor.has_entries and cursor.bytes > 0
+
+    def _remember(self, file: BinaryIO, leaf_index: int | None, has_entries: bool) -> None:
+        """Move the cursor to the end of the file, and give a new one its name."""
         if self._out is None:
             file.flush()
-            self._save(leaf_index, 0)
         else:
             _sync(file)
-            self._save(leaf_index, file.tell())
-
-    def _save(self, leaf_index: int | None, length: int) -> None:
-        leaf_index = self.after if leaf_index is None else leaf_index
-        if self._path is None or leaf_index is None:
+        if self._path is None:
             return
-        new = self._path.with_name(f"{self._path.name}.new")
-        new.write_bytes(msgspec.json.encode(Cursor(self._format.name, leaf_index, length)))
-        new.replace(self._path)
+        leaf_index = self.after if leaf_index is None else leaf_index
+        if self._out is None:
+            save_cursor(self._path, Cursor(self._format.name, leaf_index, 0, has_entries=False))
+            return
+        cursor = cursor_of(file, self._format.name, leaf_index, has_entries=has_entries)
+        if self._unnamed:
+            self._make_way(self._out)
+        save_cursor(self._path, cursor)
+        if self._unnamed:
+            _part(self._out).replace(self._out)
+            self._unnamed = False
+
+    def _make_way(self, out: Path) -> None:
+        """Remove a file that got no entries, before its cursor is gone; one that has any may have come meanwhile."""
+        if self._goes_on():
+            raise ConfigurationError(f"{out} has come back while a new file was written: move it away, and run again")
+        out.unlink(missing_ok=True)
 
 
 def without(classes: Sequence[str]) -> Callable[[AuditEntry], AuditEntry]:
@@ -136,18 +183,6 @@ def without(classes: Sequence[str]) -> Callable[[AuditEntry], AuditEntry]:
     return lambda entry: msgspec.structs.replace(entry, **absent)
 
 
-def _read(path: Path, form: Format) -> Cursor | None:
-    try:
-        cursor = msgspec.json.decode(path.read_bytes(), type=Cursor)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.MsgspecError) as error:
-        raise ConfigurationError(f"{path} cannot be read as a cursor: {error}") from error
-    if cursor.format != form.name:
-        raise ConfigurationError(f"{path} is the cursor of an export to {cursor.format}: name another for {form.name}")
-    return cursor
-
-
 def _pages(entries: Iterable[AuditEntry]) -> Iterator[list[AuditEntry]]:
     found = iter(entries)
     while page := list(islice(found, PAGE)):
@@ -156,6 +191,17 @@ def _pages(entries: Iterable[AuditEntry]) -> Iterator[list[AuditEntry]]:
 
 def _part(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    """Keep other runs out until the file is closed. Raises ConfigurationError."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        free = os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except (BlockingIOError, FileNotFoundError):
+        free = False
+    if not free:
+        raise ConfigurationError(f"another run is writing {path}: wait for its end, or name another file and cursor")
 
 
 def _sync(file: BinaryIO) -> None:

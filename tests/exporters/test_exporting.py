@@ -1,6 +1,10 @@
 """Files that go on where they ended, whatever ended them."""
 
 import json
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -9,6 +13,7 @@ from hypothesis import strategies as st
 from auditmw import exporting
 from auditmw.errors import ConfigurationError
 from auditmw.exporters import FORMATS
+from auditmw.exporters.exporter import LineExporter
 from auditmw.exporting import Export, without
 
 JSONL = FORMATS["jsonl"]
@@ -25,6 +30,32 @@ def leaves(path):
 @pytest.fixture
 def files(tmp_path):
     return tmp_path / "out.jsonl", tmp_path / "cursor"
+
+
+@pytest.fixture
+def killed_after(monkeypatch):
+    """A block that ends after so many changes to files, as a kill would end it."""
+
+    @contextmanager
+    def killed(steps):
+        came, left = SimpleNamespace(to_its_end=False), count(steps, -1)
+
+        def counted(function):
+            def step(*arguments, **options):
+                if next(left) <= 0:
+                    raise CutOff
+                return function(*arguments, **options)
+
+            return step
+
+        with monkeypatch.context() as patch, suppress(CutOff):
+            for name in ("replace", "unlink", "write_bytes", "open"):
+                patch.setattr(Path, name, counted(getattr(Path, name)))
+            patch.setattr(LineExporter, "write", counted(LineExporter.write))
+            yield came
+            came.to_its_end = True
+
+    return killed
 
 
 @pytest.fixture(autouse=True)
@@ -59,11 +90,150 @@ def test_every_entry_is_in_the_file_once_wherever_a_run_is_cut_off(cut, tmp_path
 
     with pytest.raises(CutOff):
         Export(JSONL, *files).run(torn())
-    if not files[1].exists():  # it ended before its first cursor
-        files[0].unlink()
     run = Export(JSONL, *files)
     run.run(map(make_entry, range(0 if run.after is None else run.after + 1, 21)))
     assert leaves(files[0]) == list(range(21))
+
+
+@pytest.mark.parametrize("name", ["jsonl", "csv"])
+def test_a_first_run_of_nothing_can_go_on(name, files, make_entry):
+    form = FORMATS[name]
+    for entries in ([], [], map(make_entry, range(3)), map(make_entry, range(3, 5))):
+        Export(form, *files).run(entries)
+        assert files[0].exists()
+    whole = files[0].with_name("whole")
+    Export(form, whole).run(map(make_entry, range(5)))
+    assert files[0].read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["jsonl", "csv"])
+@pytest.mark.parametrize("written", [0, 3])
+def test_a_run_that_is_killed_after_any_step_is_made_good_by_the_next(name, written, files, make_entry, killed_after):
+    form, steps = FORMATS[name], 0
+    whole = files[0].with_name("whole")
+    Export(form, whole).run(map(make_entry, range(12)))
+    while True:
+        for path in files[0].parent.glob("[oc]*"):
+            path.unlink()
+        Export(form, *files).run(map(make_entry, range(written)))
+        with killed_after(steps) as came:
+            Export(form, *files).run(map(make_entry, range(written, 12)))
+        run = Export(form, *files)
+        run.run(map(make_entry, range(0 if run.after is None else run.after + 1, 12)))
+        assert files[0].read_bytes() == whole.read_bytes()
+        if came.to_its_end:
+            break
+        steps += 1
+    assert steps > 4
+
+
+@pytest.mark.parametrize("name", ["jsonl", "csv"])
+def test_a_run_into_a_new_file_that_is_killed_after_any_step_is_made_good_too(name, files, make_entry, killed_after):
+    form, steps = FORMATS[name], 0
+    old, whole = files[0].with_name("old"), files[0].with_name("whole")
+    Export(form, whole).run(map(make_entry, range(3, 12)))
+    while True:
+        for path in files[0].parent.glob("[oc]*"):
+            path.unlink()
+        Export(form, *files).run(map(make_entry, range(3)))
+        files[0].rename(old)
+        with killed_after(steps) as came:
+            Export(form, *files).run(map(make_entry, range(3, 12)))
+        run = Export(form, *files)
+        run.run(map(make_entry, range(run.after + 1, 12)))
+        assert files[0].read_bytes() == whole.read_bytes()
+        if came.to_its_end:
+            break
+        steps += 1
+    assert steps > 4
+
+
+@pytest.mark.parametrize("name", ["jsonl", "csv"])
+@pytest.mark.parametrize("written", [0, 3])
+@pytest.mark.parametrize("first", [0, 100])
+def test_a_file_that_the_cursor_was_not_written_with_is_left_alone(name, written, first, files, make_entry):
+    form, other = FORMATS[name], files[0].with_name("other")
+    Export(form, *files).run(map(make_entry, range(written)))
+    Export(form, other).run(map(make_entry, range(first, first + 10)))
+    before = other.read_bytes()
+    with pytest.raises(ConfigurationError, match="name a new file, which begins"):
+        Export(form, other, files[1])
+    assert other.read_bytes() == before
+
+
+def test_a_file_goes_on_under_another_name_and_as_a_copy(files, make_entry):
+    Export(JSONL, *files).run(map(make_entry, range(3)))
+    copy = files[0].with_name("copy")
+    copy.write_bytes(files[0].read_bytes())
+
+    def torn():
+        yield from map(make_entry, range(3, 5))
+        raise CutOff
+
+    with pytest.raises(CutOff):
+        Export(JSONL, copy, files[1]).run(torn())
+    Export(JSONL, copy, files[1]).run(map(make_entry, range(3, 6)))
+    assert leaves(copy) == list(range(6))
+
+
+@pytest.mark.parametrize("written", [None, 3])
+def test_a_file_that_comes_while_a_new_one_is_written_is_left_alone(written, files, make_entry):
+    old = files[0].with_name("old")
+    if written is None:
+        old.write_text("precious")
+    else:
+        Export(JSONL, *files).run(map(make_entry, range(written)))
+        files[0].rename(old)
+    before = old.read_bytes()
+
+    def meanwhile():
+        yield make_entry(3)
+        old.rename(files[0])
+
+    with pytest.raises(ConfigurationError, match=r"is there already|has come back"):
+        Export(JSONL, *files).run(meanwhile())
+    assert files[0].read_bytes() == before
+
+
+def test_a_file_of_the_same_name_and_length_is_left_alone(files, make_entry):
+    Export(JSONL, *files).run(map(make_entry, range(3)))
+    files[0].write_bytes(files[0].read_bytes().replace(b"alice", b"bobby"))
+    before = files[0].read_bytes()
+    with pytest.raises(ConfigurationError, match="give the cursor that it was written with"):
+        Export(JSONL, *files)
+    assert files[0].read_bytes() == before
+
+
+def test_what_went_to_standard_output_is_not_looked_for_in_a_file(files, make_entry, capsysbinary):
+    Export(JSONL, None, files[1]).run(map(make_entry, range(3)))
+    files[0].write_bytes(capsysbinary.readouterr().out)
+    with pytest.raises(ConfigurationError, match=r"name a new file, which begins after leaf 2"):
+        Export(JSONL, *files)
+    assert leaves(files[0]) == [0, 1, 2]
+
+
+def test_a_cursor_of_an_older_version_goes_on_where_nothing_must_be_cut_away(files, make_entry):
+    Export(JSONL, *files).run(map(make_entry, range(3)))
+    length = files[0].stat().st_size
+    files[1].write_text(f'{{"format":"jsonl","leaf_index":2,"bytes":{length}}}')
+    Export(JSONL, *files).run(map(make_entry, range(3, 5)))
+    assert leaves(files[0]) == list(range(5))
+    files[1].write_text(f'{{"format":"jsonl","leaf_index":2,"bytes":{length}}}')
+    with pytest.raises(ConfigurationError, match="name a new file, which begins after leaf 2"):
+        Export(JSONL, *files)
+    assert leaves(files[0]) == list(range(5))
+
+
+def test_a_file_that_another_run_is_writing_is_refused(files, make_entry):
+    def meanwhile():
+        yield make_entry(0)
+        with pytest.raises(ConfigurationError, match="another run"):
+            Export(JSONL, *files).run(map(make_entry, range(1, 3)))
+        yield make_entry(1)
+
+    for expected in ([0, 1], [0, 1, 0, 1]):
+        Export(JSONL, *files).run(meanwhile())
+        assert leaves(files[0]) == expected
 
 
 def test_a_file_that_was_taken_away_begins_anew_after_the_cursor(files, make_entry):
