@@ -6,9 +6,8 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Final, TypeVar
-
-import anyio
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -74,11 +73,30 @@ async def wait_for(future: Future[Any]) -> None:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        await anyio.to_thread.run_sync(future.exception, abandon_on_cancel=True)
+        await _wait_under_trio(future)
         return
     done = loop.create_future()
-    future.add_done_callback(lambda _: loop.call_soon_threadsafe(_resolve, done))
+
+    def tell(_: Future[Any]) -> None:
+        with suppress(RuntimeError):  # the loop is closed, and who waited is gone
+            loop.call_soon_threadsafe(_resolve, done)
+
+    future.add_done_callback(tell)
     await done
+
+
+async def _wait_under_trio(future: Future[Any]) -> None:
+    """Without a thread, which would be held until the future is done, long after who waited has given up."""
+    import trio
+
+    done, token = trio.Event(), trio.lowlevel.current_trio_token()
+
+    def tell(_: Future[Any]) -> None:
+        with suppress(trio.RunFinishedError):
+            token.run_sync_soon(done.set)
+
+    future.add_done_callback(tell)
+    await done.wait()
 
 
 def _resolve(done: asyncio.Future[None]) -> None:

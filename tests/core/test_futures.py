@@ -2,10 +2,12 @@
 
 import asyncio
 import threading
+from concurrent.futures import Future
 
+import anyio
 import pytest
 
-from auditmw.futures import PAGE, in_a_thread
+from auditmw.futures import PAGE, in_a_thread, wait_for
 
 
 @pytest.fixture
@@ -73,3 +75,38 @@ async def test_who_gives_up_waits_for_nobody_and_the_thread_gets_no_more(items):
     go_on.set()
     await asyncio.wait_for(items.closed.wait(), 5)
     assert len(got) <= PAGE
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("error", [None, ZeroDivisionError()])
+async def test_the_end_of_work_in_another_thread_is_awaited_however_it_ended(error):
+    future = Future()
+    ending = threading.Timer(0.05, lambda: future.set_exception(error) if error else future.set_result(1))
+    ending.start()
+    with anyio.fail_after(5):
+        await wait_for(future)
+    assert future.exception() is error
+    ending.join()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_who_gives_up_a_wait_leaves_no_thread_behind():
+    before, threads = anyio.to_thread.current_default_thread_limiter().borrowed_tokens, threading.active_count()
+    for _ in range(5):
+        with anyio.move_on_after(0.01):
+            await wait_for(Future())
+    assert anyio.to_thread.current_default_thread_limiter().borrowed_tokens == before
+    assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_what_ends_after_the_loop_of_who_waited_is_no_error(backend, caplog):
+    future = Future()
+
+    async def impatient():
+        with anyio.move_on_after(0.01):
+            await wait_for(future)
+
+    anyio.run(impatient, backend=backend)
+    future.set_result(None)
+    assert caplog.records == []
