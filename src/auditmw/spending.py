@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from typing import Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
+from weakref import WeakSet
 
 from auditmw.clock import Clock
 from auditmw.diagnostics import report as log
 from auditmw.entry import to_datetime
+
+FIRST_WAIT_SECONDS: Final = 2.0
+"""How long the first calls of a period wait for what the store knows; without it, this process alone is counted."""
 
 Period = Literal["day", "month"]
 Owner = Literal["user", "tenant", "model"]
@@ -48,8 +54,11 @@ class Spending:
     """Of one scope and period; used from any thread.
 
     What the store says is asked for anew when it is older than `refresh` seconds, in the background: a call waits only
-    where nothing is known yet of the period. What this process has spent and the store has not counted comes on top,
-    entry by entry, so that nothing counts twice or not at all, whatever is stored while the store is asked.
+    where nothing is known yet of the period, and all of them no longer than FIRST_WAIT_SECONDS after it was first asked
+    for. A store that is away costs one wait a period, and its answer counts whenever it comes. What this process has
+    spent and the store has not counted comes on top, entry by entry, so that nothing counts twice or not at all,
+    whatever is stored while the store is asked. A forked child asks for itself: nobody in it would answer its parent's
+    question.
     """
 
     def __init__(self, trail: Trail, scope: Owner, period: Period, refresh: float) -> None:
@@ -57,12 +66,17 @@ class Spending:
         self._scope = scope
         self._period = period
         self._refresh_ns = int(refresh * 1e9)
+        self._begin_anew()
+        _all.add(self)
+
+    def _begin_anew(self) -> None:
         self._lock = threading.Lock()
         self._start: datetime | None = None
         self._nano: Counter[str | None] = Counter()
         self._own: dict[str, tuple[str, int]] = {}
         """Of which entries the store has not said that it counts them; in an outage they become many."""
         self._asked_ns = 0
+        self._patient_until = 0.0
         self._first: Future[None]
         self._asking: Future[None]
         """What the store was asked first in this period, and last."""
@@ -73,16 +87,24 @@ class Spending:
         return str(self._start)
 
     def known(self) -> Future[None] | None:
-        """Ask the store if it is time to; what must be waited for, None where it has answered in this period."""
+        """Ask the store if it is time to; what must be waited for as long as `patience` says.
+
+        None where the store has answered in this period, or has been waited for.
+        """
         now_ns, start = self._trail.clock.monotonic_ns(), self._period_start()
         with self._lock:
             if self._start != start:  # a new period: nothing of the last one counts
                 self._start, self._nano, self._own, self._asked_ns = start, Counter(), {}, now_ns
+                self._patient_until = time.monotonic() + FIRST_WAIT_SECONDS
                 self._first = self._asking = self._ask(start)
             elif self._asking.done() and now_ns - self._asked_ns >= self._refresh_ns:
                 self._asked_ns = now_ns
                 self._asking = self._ask(start)
-            return None if self._first.done() else self._first
+            return None if self._first.done() or not self.patience() else self._first
+
+    def patience(self) -> float:
+        """For how many seconds a call may still wait: of real time, whatever the trail's clock says."""
+        return max(0.0, self._patient_until - time.monotonic())
 
     def nano(self, name: str) -> int:
         """Nanodollars that were spent under a name in this period, as far as is known."""
@@ -131,3 +153,14 @@ class Spending:
 
         self._trail.flushed().add_done_callback(flushed)
         return done
+
+
+_all: Final[WeakSet[Spending]] = WeakSet()
+
+
+def _begin_all_anew() -> None:
+    for spending in list(_all):
+        spending._begin_anew()  # noqa: SLF001  (its own module)
+
+
+os.register_at_fork(after_in_child=_begin_all_anew)

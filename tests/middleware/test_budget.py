@@ -1,8 +1,13 @@
+import os
+import signal
+import time
 from concurrent.futures import Future
+from contextlib import aclosing
 from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 
+import anyio
 import pytest
 
 from auditmw import AuditTrail, CallBlocked
@@ -137,6 +142,96 @@ def test_a_store_that_takes_long_is_not_asked_again_meanwhile_and_only_its_first
         clock.advance(6)
     answers[1].set_result(Spent({"alice": 7}, set()))
     assert spending.nano("alice") == 7
+
+
+@pytest.fixture
+def silent(clock):
+    """A trail whose store is away: it is asked, and never answers; `flushes` are the questions."""
+    flushes = []
+
+    def flushed():
+        flushes.append(Future())
+        return flushes[-1]
+
+    return SimpleNamespace(clock=clock, flushed=flushed, flushes=flushes, spent=lambda *_: Future())
+
+
+def test_after_the_first_wait_of_a_period_nothing_is_waited_for_until_the_next(silent, clock, monkeypatch):
+    monkeypatch.setattr("auditmw.spending.FIRST_WAIT_SECONDS", 0.05)
+    spending = Spending(silent, "user", "day", 5.0)
+    assert not spending.known().done()
+    assert 0 < spending.patience() <= 0.05
+    time.sleep(0.05)
+    assert (spending.known(), spending.patience()) == (None, 0)
+    clock.advance(timedelta(days=1).total_seconds())
+    assert not spending.known().done()
+
+
+def test_an_answer_that_comes_after_the_first_wait_counts(clock, monkeypatch):
+    monkeypatch.setattr("auditmw.spending.FIRST_WAIT_SECONDS", 0)
+    answer, flushed = Future(), Future()
+    flushed.set_result(None)
+    asked = SimpleNamespace(clock=clock, flushed=lambda: flushed, spent=lambda *_: answer)
+    spending = Spending(asked, "user", "day", 5.0)
+    assert spending.known() is None
+    answer.set_result(Spent({"alice": 7}, set()))
+    assert spending.nano("alice") == 7
+
+
+A_CALL = SimpleNamespace(kind="llm", user_id="alice", cost=None, request_id="r")
+
+
+async def begin(budget):
+    async with aclosing(budget.around_async(A_CALL)) as halves:
+        await anext(halves)
+
+
+def test_without_its_store_only_the_first_call_of_a_period_waits(silent, monkeypatch):
+    monkeypatch.setattr("auditmw.spending.FIRST_WAIT_SECONDS", 0.3)
+    budget, began = Budget(hard=1).bind(silent), time.monotonic()
+    for _ in range(5):
+        next(budget.around(A_CALL))
+    assert 0.3 <= time.monotonic() - began < 0.9
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_without_its_store_only_the_first_async_call_of_a_period_waits(silent, monkeypatch):
+    monkeypatch.setattr("auditmw.spending.FIRST_WAIT_SECONDS", 0.3)
+    budget, began = Budget(hard=1).bind(silent), time.monotonic()
+    for _ in range(5):
+        await begin(budget)
+    assert 0.3 <= time.monotonic() - began < 0.9
+
+
+def test_calls_that_are_given_up_while_they_wait_do_not_make_later_ones_wait_longer(silent, monkeypatch):
+    monkeypatch.setattr("auditmw.spending.FIRST_WAIT_SECONDS", 0.3)
+    budget = Budget(hard=1).bind(silent)
+
+    async def impatient():
+        with anyio.move_on_after(0.2) as scope:
+            await begin(budget)
+        return scope.cancelled_caught
+
+    assert [anyio.run(impatient) for _ in range(4)] == [True, False, False, False]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_asks_anew_though_its_parent_is_waiting(silent):
+    spending = Spending(silent, "user", "day", 5.0)
+    first = spending.known()
+    spending.add("alice", 1, "the parent's")
+    with spending._lock:  # as when another thread forks
+        child = os.fork()
+        if child == 0:
+            signal.alarm(5)  # for one that waits for its parent's lock
+            try:
+                asked = spending.known()
+                anew = asked is not first and len(silent.flushes) == 2 and spending.nano("alice") == 0
+                os._exit(0 if anew else 1)
+            finally:
+                os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert spending.known() is first
 
 
 def test_a_new_day_begins_at_nothing(make_trail, clock):

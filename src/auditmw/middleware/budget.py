@@ -18,8 +18,6 @@ from auditmw.futures import wait_for
 from auditmw.spending import Owner, Period, Spending, Trail
 from auditmw.text import money
 
-FIRST_WAIT_SECONDS: Final = 2.0
-"""How long the first call of a period waits for what the store knows; without it, this process alone is counted."""
 _FIELDS: Final[dict[Owner, str]] = {"user": "user_id", "tenant": "tenant", "model": "model"}
 
 
@@ -29,7 +27,7 @@ class Budget:
     Put it before `CostCalculator()`, so that it sees what calls cost. Limits are dollars, in UTC days or months;
     `limits` are hard limits of single names, before `hard`. Calls that run already are not stopped: what they cost
     comes on top of the limit. Calls without a user (or tenant, or model) have no budget. Without the store, only what
-    this process has spent is known.
+    this process has spent is known, and calls wait for it two seconds a period, not each.
 
     Args:
         by: whose budget it is.
@@ -84,7 +82,8 @@ class Budget:
         """Block what is over the limit; count what it cost."""
         name = self._name(call)
         if (known := self._known(name)) is not None:
-            wait([known], FIRST_WAIT_SECONDS)
+            answer, seconds = known
+            wait([answer], seconds)
         self._admit(name)
         yield
         self._count(name, call)
@@ -93,8 +92,9 @@ class Budget:
         """The same, without holding up a loop."""
         name = self._name(call)
         if (known := self._known(name)) is not None:
-            with anyio.move_on_after(FIRST_WAIT_SECONDS):
-                await wait_for(known)
+            answer, seconds = known
+            with anyio.move_on_after(seconds):
+                await wait_for(answer)
         self._admit(name)
         yield
         self._count(name, call)
@@ -102,8 +102,11 @@ class Budget:
     def _name(self, call: Call) -> str | None:
         return getattr(call, _FIELDS[self._by]) if call.kind == "llm" else None
 
-    def _known(self, name: str | None) -> Future[None] | None:
-        return None if name is None or self._spending is None else self._spending.known()
+    def _known(self, name: str | None) -> tuple[Future[None], float] | None:
+        """What is to be waited for, and how many seconds at most."""
+        if name is None or self._spending is None or (answer := self._spending.known()) is None:
+            return None
+        return answer, self._spending.patience()
 
     def _admit(self, name: str | None) -> None:
         if name is None or self._spending is None:
