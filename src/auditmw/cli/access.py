@@ -12,8 +12,9 @@ from auditmw.cli import DONE, NotFound
 from auditmw.cli.opening import DatabaseOption, required
 from auditmw.cli.output import say
 from auditmw.cli.reads import ActorOption
+from auditmw.cli.trust import say_if_unsigned
 from auditmw.locations import key_directory
-from auditmw.privacy.access import give_access
+from auditmw.privacy.access import MANIFEST, give_access
 from auditmw.privacy.control import ControlLog
 from auditmw.privacy.person import Person, is_known
 from auditmw.privacy.vault import Vault, find_content_key
@@ -53,7 +54,9 @@ def access(
             raise NotFound(f"nothing is held of {person.name}")
         with ControlLog(url, actor=actor) as log:
             given = give_access(log, store, person, out, purpose=purpose, vault=vault, restricted=restricted)
+            signer = log.signer
     finally:
         store.close()
     say(f"{out}: {given.entries:,} entries, {given.contents:,} with content, read {len(given.consultations):,} times")
+    say_if_unsigned(str(out / MANIFEST), signer)
     return DONE

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from auditmw.cli import DONE, FAILED, WRONG_USAGE, NotFound
+from auditmw.cli.files import not_written
 from auditmw.cli.text import printable
 from auditmw.errors import AuditError, ConfigurationError, MissingExtra
 
@@ -95,9 +96,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (BrokenPipeError, SystemExit):  # `auditmw query | head`: the reader has what it wanted; typer exits then
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except OSError as error:
+        return _refuse(not_written(error), WRONG_USAGE)
     return code if isinstance(code, int) else DONE
 
 
-def _refuse(error: AuditError, code: int) -> int:
+def _refuse(error: AuditError | str, code: int) -> int:
     sys.stderr.write(f"auditmw: {printable(str(error))}\n")
     return code

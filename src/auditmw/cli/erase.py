@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, BinaryIO, Final
 
 import typer
 
+from auditmw.cli import FAILED
 from auditmw.cli import text as texts
 from auditmw.cli.asking import confirm
+from auditmw.cli.files import not_written, opened
 from auditmw.cli.opening import DatabaseOption, required
 from auditmw.cli.output import say
 from auditmw.cli.reads import ActorOption
+from auditmw.cli.trust import say_if_unsigned
 from auditmw.privacy.control import ControlLog
 from auditmw.privacy.erasure import Erasure
 from auditmw.privacy.person import Person
@@ -45,20 +49,35 @@ def erase(
     person = Person.of(user, subject, tenant)
     url = required(db)
     confirm(f"Erase {user or subject} for good?", yes=yes)
-    store = open_privacy(url)
-    try:
+    with ExitStack() as around:
+        store = open_privacy(url)
+        around.callback(store.close)
+        file = None if receipt is None else around.enter_context(opened(receipt))
         with ControlLog(url, actor=actor) as log:
-            done = Erasure(log, store, wait_seconds=wait).run(person)
-            text = done.to_text(log.signer)
-    finally:
-        store.close()
-    _show(done)
-    if receipt is not None:
-        receipt.write_text(text, "utf-8")
-        say(f"receipt: {receipt}")
-    else:
-        sys.stdout.write(text)
+            done, signer = Erasure(log, store, wait_seconds=wait).run(person), log.signer
+        _show(done)
+        say_if_unsigned("the receipt", signer)
+        text = done.to_text(signer)
+        if receipt is None or file is None:
+            sys.stdout.write(text)
+        elif not _written(text, receipt, file):
+            return FAILED
     return done.exit_code
+
+
+def _written(text: str, path: Path, file: BinaryIO) -> bool:
+    """Whether the receipt is in its file; else it is printed, as nobody can make it again."""
+    try:
+        with file:
+            if path.is_file():
+                file.truncate(0)
+            file.write(text.encode())
+    except OSError as error:
+        sys.stdout.write(text)
+        say(f"{not_written(error, path)}. The receipt is printed instead: keep it")
+        return False
+    say(f"receipt: {path}")
+    return True
 
 
 def _show(done: Receipt) -> None:

@@ -1,4 +1,4 @@
-"""The keys that a verifier brings along, as options."""
+"""The keys that a verifier brings along, as options; and what is said where the trail has no key for them to check."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from auditmw.cli import NotFound
+from auditmw.cli.output import say
+from auditmw.log.keys import Signer
 
 KeyOption = Annotated[
     list[str] | None,
@@ -30,3 +32,9 @@ def text_of(path: Path) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise NotFound(f"{path} cannot be read: {error}") from error
+
+
+def say_if_unsigned(what: str, signer: Signer | None) -> None:
+    """Say why there is no signature, lest somebody miss it only when it is to be shown."""
+    if signer is None:
+        say(f"{what} is not signed: this trail has no signing key; `auditmw keys init` makes one")
