@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -64,6 +65,35 @@ def test_a_store_that_cannot_be_reached_is_1(auditmw, db, monkeypatch):
     result = auditmw("query", db=db)
     assert (result.code, result.out) == (1, "")
     assert result.err == "auditmw: it is away\\x1b[2J\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        (["prove", "{id}", "--out", "nowhere/entry.proof"], "nowhere/entry.proof"),
+        (["prove", "{id}", "--out", "."], "."),
+        (["export", "--format", "csv", "--out", "nowhere/calls.csv"], "nowhere/calls.csv"),
+        (["export", "--format", "parquet", "--out", "nowhere/calls.parquet"], "nowhere/calls.parquet"),
+        (["export", "--format", "csv", "--out", "calls.csv", "--cursor", "nowhere/cursor"], "nowhere/cursor"),
+        (["access", "--user", "alice", "--out", "/proc/copy"], "/proc/copy"),
+        (["ship", "--once", "--journal-dir", "/proc/journal"], "/proc/journal"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_one_message_and_3(arguments, path, auditmw, db, tmp_path):
+    auditmw("keys", "init", db=db)
+    with AuditTrail(db) as trail, trail.call(action="ask"):
+        pass
+    entry = json.loads(auditmw("query", "--format", "json", "--limit", "1", db=db).out)["request_id"]
+    size = len(auditmw("query", "--kind", "control", "--format", "json", db=db).out.splitlines())
+    result = auditmw(*[argument.replace("{id}", entry) for argument in arguments], db=db)
+    assert (result.code, result.out) == (3, "")
+    assert result.err.startswith(f"auditmw: {path}")
+    assert "cannot be written: " in result.err
+    assert {file.name for file in tmp_path.iterdir()} - {"trail.db-wal", "trail.db-shm"} == {
+        "trail.db",
+        "trail.db.auditmw",
+    }
+    assert len(auditmw("query", "--kind", "control", "--format", "json", db=db).out.splitlines()) == size
 
 
 def test_an_interrupted_command_is_130(auditmw, db, monkeypatch):

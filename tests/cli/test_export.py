@@ -76,6 +76,12 @@ def test_an_export_is_on_record_and_a_receipt_of_an_erasure_names_it(auditmw, db
     assert erased.err.count("handed out before") == 1
 
 
+@pytest.mark.parametrize("nowhere", [["--out", "nowhere/a.csv"], ["--out", "a.csv", "--cursor", "nowhere/cursor"]])
+def test_a_copy_that_could_not_be_written_is_named_in_no_receipt(nowhere, auditmw, db):
+    assert auditmw("export", "--format", "csv", *nowhere, db=db).code == 3
+    assert "handed out before" not in auditmw("erase", "--user", "alice", "--yes", db=db).err
+
+
 def test_a_trail_of_lines_is_exported_without_a_record(auditmw, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with AuditTrail("jsonl:///lines") as trail, trail.call(user_id="zoe"):

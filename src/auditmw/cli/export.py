@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from auditmw.cli.files import require_writable
 from auditmw.cli.moments import parse_moment
 from auditmw.cli.opening import DatabaseOption, reading, required
 from auditmw.cli.output import say
@@ -86,6 +87,9 @@ def export(
         raise ConfigurationError("restricted entries are given away on record only: leave --no-record out")
     url = required(db)
     ledger = record and has_privacy(url)
+    for path in (out, cursor and cursor.with_name(f"{cursor.name}.new")):
+        if path is not None:  # before it is on record: a receipt of an erasure names no copy that there never was
+            require_writable(path)
     with reading(url) as trail, ExitStack() as around:
         told: Told = say_nothing
         if ledger:

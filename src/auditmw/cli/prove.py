@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from auditmw.cli import CANNOT_TELL, DONE, NotFound
+from auditmw.cli.files import require_writable
 from auditmw.cli.opening import DatabaseOption, reading, required
 from auditmw.cli.output import say
 from auditmw.cli.reads import ActorOption, PurposeOption, on_record, purpose_of
@@ -66,6 +67,8 @@ def prove(
     except NotCovered as error:
         say(str(error))
         return CANNOT_TELL
+    if out is not None:
+        require_writable(out)
     with reading(url) as trail:
         entry = _entry(trail, identity, None)
         hidden = bool(proof.classes) and entry is None
