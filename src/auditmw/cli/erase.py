@@ -56,7 +56,8 @@ def erase(
         with ControlLog(url, actor=actor) as log:
             done, signer = Erasure(log, store, wait_seconds=wait).run(person), log.signer
         _show(done)
-        say_if_unsigned("the receipt", signer)
+        if done.answer != "not_found":
+            say_if_unsigned("the receipt", signer)
         text = done.to_text(signer)
         if receipt is None or file is None:
             sys.stdout.write(text)
