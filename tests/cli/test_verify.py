@@ -55,6 +55,17 @@ def test_the_key_may_lie_in_a_file_or_a_policy(auditmw, db, vkey, tmp_path):
     assert auditmw("verify", "--key", "a+b", db=db).code == 3
 
 
+def test_a_key_to_be_compared_is_whole_at_80_columns(auditmw, db, vkey, tmp_path, monkeypatch):
+    entry = json.loads(auditmw("query", "--format", "json", "--limit", "1", db=db).out)
+    auditmw("prove", entry["request_id"], "--class", "digests", "--out", "entry.proof", db=db)
+    monkeypatch.setenv("COLUMNS", "80")
+    announced = auditmw("keys", "rotate", db=db).out.strip()
+    assert announced in "".join(auditmw("verify", "--key", vkey, db=db).out.split())
+    shown = auditmw("verify", "--proof", "entry.proof", "--key", vkey).out
+    assert entry["request_id"] in shown
+    assert "…" not in shown
+
+
 def test_tampering_is_1_and_the_entry_is_named(auditmw, db, vkey):
     change(db, "UPDATE audit_entries SET model = 'x' WHERE leaf_index = 3")
     for arguments in ([], ["--key", vkey]):

@@ -29,7 +29,7 @@ def doctor(
     if form is Format.table:
         table = Table(box=None, pad_edge=False)
         for heading in ("", "what", "found"):
-            table.add_column(heading)
+            table.add_column(heading, overflow="fold")
         for finding in findings:
             table.add_row(Text(finding.state, _STYLES[finding.state]), finding.what, Text(finding.found))
         console().print(table)

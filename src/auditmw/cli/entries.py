@@ -31,11 +31,11 @@ class Line(msgspec.Struct, frozen=True):
 
 _COLUMNS: Final = (
     (0, Column("timestamp_us", "timestamp", "time (UTC)", "time")),
-    (100, Column("request_id", "request_id", "entry", "id")),
-    (0, Column("user", "user_id", "user")),
+    (0, Column("request_id", "request_id", "entry", "id", leads=True)),
+    (0, Column("user", "user_id", "user", leads=True)),
     (125, Column("action", "action", "action")),
-    (0, Column("model", "model", "model")),
-    (0, Column("status", "status", "status", "status")),
+    (0, Column("model", "model", "model", leads=True)),
+    (0, Column("status", "status", "status", "status", leads=True)),
     (110, Column("attempt", "attempt", "retry", "count")),
     (145, Column("sent_tokens", "sent_tokens", "tokens in", "count")),
     (145, Column("output_tokens", "output_tokens", "out", "count")),
@@ -48,7 +48,7 @@ _COLUMNS: Final = (
 def entry_table(entries: Sequence[AuditEntry], width: int, title: str | None = None) -> Table:
     """Entries as a table that fits a terminal of this width."""
     columns = [column for least, column in _COLUMNS if width >= least]
-    return table(columns, [_line(entry) for entry in entries], title)
+    return table(columns, [_line(entry) for entry in entries], width, title)
 
 
 def _line(entry: AuditEntry) -> Line:

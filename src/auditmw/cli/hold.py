@@ -47,7 +47,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 COLUMNS: Final = (
-    Column("id", "id", "hold"),
+    Column("id", "id", "hold", leads=True),
     Column("reason", "reason", "reason"),
     Column("scope", "scope", "scope"),
     Column("entries", "entries", "entries", "count"),
@@ -101,7 +101,8 @@ def _list(store: PrivacyStore, form: Format) -> None:
     if form is Format.table and not lines:
         say("no hold is in force")
     elif form is Format.table:
-        console().print(table(COLUMNS, lines))
+        screen = console()
+        screen.print(table(COLUMNS, lines, screen.width))
     else:
         write_rows(COLUMNS, lines, form)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from rich import box
@@ -22,6 +22,10 @@ from auditmw.reports.columns import Column
 WIDTH_WITHOUT_TERMINAL: Final = 160
 STATUS_STYLES: Final = {"success": "green", "error": "red", "blocked": "yellow", "incomplete": "red"}
 _OTHER_STATUS: Final = "magenta"
+_BETWEEN: Final = 2
+"""So much of a table's width goes between two columns."""
+_TEXT_WIDTH: Final = 12
+"""No text is folded to less, so that its words can be read."""
 _LEFT: Final = {"text", "status", "id", "time"}
 _PLAIN: Final[dict[str, Callable[[Any], Any]]] = {
     "money": decimal_text,
@@ -82,13 +86,47 @@ def write_rows(columns: Sequence[Column], rows: Iterable[Any], form: Format) -> 
         write_csv([column.name for column in columns], plain(columns, rows))
 
 
-def table(columns: Sequence[Column], rows: Sequence[Any], title: str | None = None) -> Table:
-    """Rows as an aligned table, with a bar beside each column that asks for one and sums below those that add up."""
+class _Drawn(NamedTuple):
+    """A column as a table draws it: its cells, or the bars beside them where it has no title."""
+
+    column: Column
+    title: str
+    cells: list[Text]
+    footer: Text
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether it is a text that a narrow table folds before any that leads."""
+        return bool(self.title) and self.column.holds == "text" and not self.column.leads
+
+    @property
+    def rank(self) -> int:
+        """The higher it is, the sooner a narrow table leaves the column out."""
+        if not self.title:
+            return 3
+        return 0 if self.gives_way else 2 if self.column.holds == "time" else 1
+
+    @property
+    def width(self) -> int:
+        """What shows all of it on one line."""
+        return max(text.cell_len for text in (Text(self.title), self.footer, *self.cells))
+
+
+def table(columns: Sequence[Column], rows: Sequence[Any], width: int, title: str | None = None) -> Table:
+    """Rows as an aligned table, with a bar beside each column that asks for one and sums below those that add up.
+
+    Where `width` is too little it leaves out bars and what leads least, and says so; a text is folded, never cut.
+    """
     totals = len(rows) > 1 and any(column.adds_up for column in columns)
+    every = [one for column in columns if column.in_tables for one in _draw(column, rows, totals=totals)]
+    shown, text_width = _fitted(every, width)
+    missing = [one.title for one in every if one.title and one not in shown]
     drawn = Table(
         title=title,
         title_justify="left",
         title_style="bold",
+        caption=f"no room for: {', '.join(missing)}; --format json has all" if missing else None,
+        caption_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         padding=(0, 1, 0, 0),
@@ -96,27 +134,47 @@ def table(columns: Sequence[Column], rows: Sequence[Any], title: str | None = No
         header_style="dim",
         footer_style="bold",
     )
-    cells: list[list[Text]] = []
-    for column in filter(lambda column: column.in_tables, columns):
-        values = [getattr(row, column.attribute) for row in rows]
-        show = _shower(column, values)
-        cells.append([show(value) for value in values])
-        known = [value for value in values if value is not None] if column.adds_up and totals else []
-        footer = show(sum(known)) if known else Text()
+    for one in shown:
         drawn.add_column(
-            column.title,
-            justify="left" if column.holds in _LEFT else "right",
-            no_wrap=column.holds != "text",  # where the terminal is narrow, only texts give way
-            overflow="ellipsis",
-            footer=footer,
+            one.title,
+            justify="left" if one.column.holds in _LEFT or not one.title else "right",
+            no_wrap=one.column.holds != "text",
+            overflow="fold" if one.column.holds == "text" else "ellipsis",
+            max_width=text_width if one.gives_way else None,
+            footer=one.footer,
         )
-        if column.drawn is not None:
-            drawn.add_column("", no_wrap=True)
-            top = max((value for value in values if value), default=1) if column.drawn == "share" else 1
-            cells.append([Text(texts.bar((value or 0) / top), style="cyan") for value in values])
-    for line in zip(*cells, strict=True):
+    for line in zip(*(one.cells for one in shown), strict=True):
         drawn.add_row(*line)
     return drawn
+
+
+def _draw(column: Column, rows: Sequence[Any], *, totals: bool) -> Iterator[_Drawn]:
+    values = [getattr(row, column.attribute) for row in rows]
+    show = _shower(column, values)
+    known = [value for value in values if value is not None] if column.adds_up and totals else []
+    yield _Drawn(column, column.title, [show(value) for value in values], show(sum(known)) if known else Text())
+    if column.drawn is not None:
+        top = max((value for value in values if value), default=1) if column.drawn == "share" else 1
+        yield _Drawn(column, "", [Text(texts.bar((value or 0) / top), style="cyan") for value in values], Text())
+
+
+def _fitted(every: Sequence[_Drawn], width: int) -> tuple[list[_Drawn], int]:
+    """The columns for which there is room, and how wide those may be that give way.
+
+    What leads comes first, with one column that tells something of it; then texts, values, times, and bars at last.
+    """
+    rest = [one for one in every if not one.column.leads]
+    shown = [one for one in every if one.column.leads] + rest[:1]
+    for one in sorted(rest[1:], key=lambda one: one.rank):
+        if _needed([*shown, one]) <= width:
+            shown.append(one)
+    folded = sum(one.gives_way for one in shown)
+    spare = max(0, width - _needed(shown)) // folded if folded else 0
+    return [one for one in every if one in shown], _TEXT_WIDTH + spare
+
+
+def _needed(columns: Sequence[_Drawn]) -> int:
+    return sum(min(one.width, _TEXT_WIDTH) if one.gives_way else one.width for one in columns) + _BETWEEN * len(columns)
 
 
 def _shower(column: Column, values: Sequence[Any]) -> Callable[[Any], Text]:

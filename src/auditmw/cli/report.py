@@ -84,7 +84,7 @@ def show_answer(answer: Answer, form: Format, title: str) -> None:
         write_rows(answer.columns, answer.rows, form)
     elif answer.rows:
         screen = console()
-        screen.print(table(answer.columns, answer.rows, title))
+        screen.print(table(answer.columns, answer.rows, screen.width, title))
         for line in _trends(answer):
             screen.print(line)
     else:

@@ -32,8 +32,8 @@ EXAMPLES: Final = (
 _EVERY: Final = re.compile(r"(\d{1,5})([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 COLUMNS: Final = (
-    Column("field_class", "class", "class"),
-    Column("month", "month", "stored in"),
+    Column("field_class", "class", "class", leads=True),
+    Column("month", "month", "stored in", leads=True),
     Column("entries", "entries", "entries", "count"),
 )
 
@@ -107,7 +107,8 @@ def _show(url: str, store: PrivacyStore, form: Format, policy: Policy | None) ->
     if form is not Format.table:
         write_rows(COLUMNS, lines, form)
     elif lines:
-        console().print(table(COLUMNS, lines))
+        screen = console()
+        screen.print(table(COLUMNS, lines, screen.width))
     else:
         say("nothing is due")
 

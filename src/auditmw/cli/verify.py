@@ -109,7 +109,7 @@ def _show(report: Report, form: Format) -> None:
     screen = console()
     style = _VERDICTS.get(report.verdict, "bold yellow")
     screen.print(Text.assemble((report.verdict, style), f"  {texts.printable(report.origin)}"))
-    grid = Table.grid(padding=(0, 2), pad_edge=True)
+    grid = _grid(3)
     for line in lines:
         grid.add_row(
             Text(line.level), Text(line.result, style=_STYLES[line.result]), Text(texts.printable(line.detail))
@@ -151,7 +151,16 @@ def _show_proof(fields: dict[str, Any], form: Format) -> None:
     elif form is Format.csv:
         write_csv(list(fields), [fields])
     else:
-        grid = Table.grid(padding=(0, 2), pad_edge=True)
+        grid = _grid(2)
         for name, value in fields.items():
             grid.add_row(Text(name, style="dim"), Text(texts.printable(str(value))))
         console().print(grid)
+
+
+def _grid(columns: int) -> Table:
+    """A grid whose last column is folded and never cut: it holds what somebody compares."""
+    grid = Table.grid(padding=(0, 2), pad_edge=True)
+    for _ in range(columns - 1):
+        grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    return grid

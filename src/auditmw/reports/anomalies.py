@@ -78,9 +78,9 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
 
 _COLUMNS: Final = (
     Column("timestamp_us", "timestamp", "time (UTC)", "time", in_tables=False),
-    Column("request_id", "request_id", "entry", "id"),
-    Column("user", "user_id", "user"),
-    Column("model", "model", "model"),
+    Column("request_id", "request_id", "entry", "id", leads=True),
+    Column("user", "user_id", "user", leads=True),
+    Column("model", "model", "model", leads=True),
     Column("tokens", "tokens", "tokens", "count"),
     Column("cost_nano", "cost_usd", "cost", "money", in_tables=False),
     Column("baseline", "baseline", "baseline: calls of"),

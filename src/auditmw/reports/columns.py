@@ -16,7 +16,8 @@ class Column(msgspec.Struct, frozen=True):
     """One column: the attribute of a row that it shows, the name under which JSON gives it, a title, what it holds.
 
     `drawn` asks for a bar beside the values: compared with the largest ("share"), or of a ratio as it is ("value").
-    `adds_up` tells whether the sum of its values means something, `in_tables` whether a table has room for it.
+    `adds_up` tells whether the sum of its values means something, `in_tables` whether a table has room for it, `leads`
+    whether it says what a row is about, so that a narrow table leaves out others to show it whole.
     """
 
     attribute: str
@@ -26,6 +27,7 @@ class Column(msgspec.Struct, frozen=True):
     drawn: Literal["share", "value"] | None = None
     adds_up: bool = False
     in_tables: bool = True
+    leads: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -30,7 +30,7 @@ class CoverageRow(msgspec.Struct, kw_only=True):
 
 
 _COLUMNS: Final = (
-    Column("what", "what", "what"),
+    Column("what", "what", "what", leads=True),
     Column("count", "count", "count", "count"),
     Column("of", "of_attempts", "of attempts", "count"),
     Column("share", "share", "share", "ratio"),

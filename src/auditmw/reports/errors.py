@@ -16,7 +16,10 @@ from auditmw.rollups.days import FAILED
 from auditmw.rollups.grouping import GroupRow, in_order
 from auditmw.rollups.hours import HourCell
 
-ENDINGS: Final = {"status": Column("status", "status", "status", "status"), "error": Column("error", "error", "error")}
+ENDINGS: Final = {
+    "status": Column("status", "status", "status", "status", leads=True),
+    "error": Column("error", "error", "error", leads=True),
+}
 """By what only this report groups: then a row's rate is its share of all that was sent of its group."""
 
 

@@ -9,14 +9,14 @@ from auditmw.errors import ConfigurationError
 from auditmw.reports.columns import Column
 
 GROUPINGS: Final[dict[str, Column]] = {
-    "user": Column("user", "user_id", "user"),
-    "model": Column("model", "model", "model"),
-    "tenant": Column("tenant", "tenant", "tenant"),
-    "team": Column("team", "team", "team"),
-    "app": Column("app", "app", "app"),
-    "action": Column("action", "action", "action"),
-    "day": Column("day", "day", "day (UTC)"),
-    "hour": Column("hour", "hour", "hour (UTC)"),
+    "user": Column("user", "user_id", "user", leads=True),
+    "model": Column("model", "model", "model", leads=True),
+    "tenant": Column("tenant", "tenant", "tenant", leads=True),
+    "team": Column("team", "team", "team", leads=True),
+    "app": Column("app", "app", "app", leads=True),
+    "action": Column("action", "action", "action", leads=True),
+    "day": Column("day", "day", "day (UTC)", leads=True),
+    "hour": Column("hour", "hour", "hour (UTC)", leads=True),
 }
 """By name, the column that shows it. A team is `metadata["team"]`."""
 

@@ -88,7 +88,7 @@ class PromptRow(GroupRow, kw_only=True):
 
 _COLUMNS: Final = (
     Column("digest", "system_prompt_hash", "digest", in_tables=False),
-    Column("version", "version", "prompt"),
+    Column("version", "version", "prompt", leads=True),
     Column("first_us", "first_seen", "first seen (UTC)", "time"),
     Column("last_us", "last_seen", "last seen (UTC)", "time"),
     Column("calls", "calls", "calls", "count"),

@@ -31,7 +31,7 @@ class RedactionRow(GroupRow, kw_only=True):
 
 
 _COLUMNS: Final = (
-    Column("kind", "kind", "found"),
+    Column("kind", "kind", "found", leads=True),
     Column("found", "findings", "findings", "count", drawn="share", adds_up=True),
     Column("calls", "calls", "in calls", "count"),
     Column("scanned", "scanned_calls", "of scanned", "count"),

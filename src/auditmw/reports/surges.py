@@ -47,7 +47,7 @@ class Surge(GroupRow, kw_only=True):
 
 
 _COLUMNS: Final = (
-    Column("day", "day", "day (UTC)"),
+    Column("day", "day", "day (UTC)", leads=True),
     Column("calls", "calls", "calls", "count"),
     Column("cost_nano", "cost_usd", "cost", "money", drawn="share"),
     Column("baseline", "baseline", "baseline: days of"),
