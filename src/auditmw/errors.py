@@ -122,7 +122,7 @@ class ClockJumped(AuditError):  # noqa: N818  (as above)
     """The clock may have been set by more than a day: nothing is deleted before somebody confirms that it is right."""
 
 
-class NoTrail(AuditError):  # noqa: N818  (as above)
+class NoTrail(StoreError):  # noqa: N818  (as above)
     """There is no trail here: check the URL in --db or AUDITMW_DB."""
 
 

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from auditmw.entry import to_datetime
-from auditmw.errors import ConfigurationError, PoisonEntry, SchemaMismatch, StoreError, StoreUnavailable
+from auditmw.errors import ConfigurationError, NoTrail, PoisonEntry, SchemaMismatch, StoreError, StoreUnavailable
 from auditmw.log.leaf import leaf_hash
 from auditmw.log.merkle import Frontier
 from auditmw.log.tiles import Tile
@@ -246,7 +246,7 @@ async def test_a_table_that_is_gone_is_a_schema_that_does_not_fit(store, db, mak
 
 
 async def test_a_reader_migrates_nothing(empty_database_url):
-    with pytest.raises(SchemaMismatch, match="run `auditmw migrate`"):
+    with pytest.raises(NoTrail, match="holds no trail: check --db"):
         await store_for(empty_database_url).open(read_only=True)
 
 

@@ -13,7 +13,7 @@ import typer
 from auditmw.cli import DONE, FAILED, WRONG_USAGE, NotFound
 from auditmw.cli.files import not_written
 from auditmw.cli.text import printable
-from auditmw.errors import AuditError, ConfigurationError, MissingExtra
+from auditmw.errors import AuditError, ConfigurationError, MissingExtra, NoTrail
 
 COMMANDS: Final = (
     "demo",
@@ -89,7 +89,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except _USAGE_ERROR as error:
         error.show()
         return WRONG_USAGE
-    except (ConfigurationError, MissingExtra, NotFound) as error:
+    except (ConfigurationError, MissingExtra, NoTrail, NotFound) as error:
         return _refuse(error, WRONG_USAGE)
     except AuditError as error:
         return _refuse(error, FAILED)

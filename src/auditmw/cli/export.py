@@ -92,9 +92,10 @@ def export(
             require_writable(path)
     with reading(url) as trail, ExitStack() as around:
         told: Told = say_nothing
+        recorded = trail.reads().result() == "all" or ledger
         if ledger:
             enter_export(url, form, "standard output" if out is None else str(out.absolute()))
-        if ledger or trail.reads().result() == "all":
+        if recorded:
             about = {"format": form, "without": list(leave_out or ()), "restricted": restricted or None}
             record_of = on_record(trail, "export", actor=actor, purpose=purpose, **about, **about_query(asked))
             told = around.enter_context(record_of)

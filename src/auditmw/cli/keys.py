@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from auditmw.cli import DONE, FAILED
-from auditmw.cli.opening import DatabaseOption, required
+from auditmw.cli.opening import DatabaseOption, require_no_other, require_trail, required
 from auditmw.cli.output import say
 from auditmw.errors import ConfigurationError
 from auditmw.locations import home_of, key_directory
@@ -74,10 +74,12 @@ def keys(
     if db is None:
         raise ConfigurationError("which trail? Give --db URL, or set AUDITMW_DB: a key bears the name of its trail")
     if action is Action.init:
+        require_no_other(db)
         signer = Ed25519Signer.generate(asyncio.run(_origin(db)))
         write_signing_key(path, signer)
         say(f"{path}: set {VARIABLE} to this path, unless it lies beside the trail. Keep a copy of it elsewhere.")
     else:
+        require_trail(db)
         rotation = Rotation(db, path)
         if not rotation.run():
             say("the old key signed no checkpoint of the change, so nothing was changed: see `auditmw verify`")

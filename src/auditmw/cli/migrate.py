@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from auditmw.cli import DONE
-from auditmw.cli.opening import DatabaseOption, required
+from auditmw.cli.opening import DatabaseOption, require_no_other, required
 from auditmw.cli.output import say
 from auditmw.errors import ConfigurationError
 from auditmw.stores import load, store_for
@@ -33,6 +33,8 @@ def migrate(
     url = required(db)
     if roles and not url.startswith("postgres"):
         raise ConfigurationError("only PostgreSQL has roles: leave --roles out, and set the permissions of the file")
+
+    require_no_other(url)
 
     async def run() -> None:
         store = store_for(url)

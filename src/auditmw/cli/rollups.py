@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from auditmw.cli import DONE
-from auditmw.cli.opening import DatabaseOption, required
+from auditmw.cli.opening import DatabaseOption, require_trail, required
 from auditmw.cli.output import say
 from auditmw.errors import ConfigurationError
 from auditmw.rolling import roll
@@ -37,7 +37,9 @@ def rollups(
     db: DatabaseOption = None,
 ) -> int:
     """Bring the rollups up to the newest entry."""
-    rolled = asyncio.run(_run(required(db), anew=action is Action.rebuild))
+    url = required(db)
+    require_trail(url)
+    rolled = asyncio.run(_run(url, anew=action is Action.rebuild))
     say(f"{rolled:,} entries were rolled up; reports read sums now")
     return DONE
 

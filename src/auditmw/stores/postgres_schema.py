@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from auditmw.errors import ConfigurationError, SchemaMismatch, StoreUnavailable
+from auditmw.errors import ConfigurationError, NoTrail, SchemaMismatch, StoreUnavailable
 from auditmw.stores.migrate import pending
 from auditmw.stores.partitions import months_needed
 from auditmw.stores.postgres_roles import renew_roles
@@ -25,11 +25,14 @@ async def prepare_schema(db: Any, *, read_only: bool) -> None:
 
     Raises:
         ConfigurationError: the database cannot hold every text.
+        NoTrail: there is none, and this is `read_only`.
         SchemaMismatch: it is newer than this auditmw, or older and this connection does not own it or is `read_only`.
     """
     encoding = await db.fetchval("SHOW server_encoding")
     if encoding != "UTF8":
         raise ConfigurationError(f"the database is encoded as {encoding}, which not every entry fits: make it UTF8")
+    if read_only and not await db.fetchval(_EXISTS):
+        raise NoTrail("the database holds no trail: check --db, or make one with `auditmw migrate` as the owner")
     missing = pending("postgres", await _version(db))
     owner = not read_only and await db.fetchval(_MAY_MIGRATE)
     if missing and not owner:

@@ -70,6 +70,7 @@ class Store(Protocol):
 
         Raises:
             StoreUnavailable: it cannot be reached for now; worth trying again.
+            NoTrail: there is none, and this is `read_only`.
             SchemaMismatch: the schema is newer, or older and this connection may not migrate.
             ConfigurationError: it never will work as configured; the message says what to do.
         """

@@ -15,7 +15,7 @@ import msgspec
 from auditmw.canonical import canonical_json
 from auditmw.clock import Clock, SystemClock
 from auditmw.entry import AuditEntry
-from auditmw.errors import ConfigurationError, KeyMismatch, SchemaMismatch, StoreError
+from auditmw.errors import ConfigurationError, KeyMismatch, NoTrail, SchemaMismatch, StoreError
 from auditmw.stores import path_of
 from auditmw.stores.ahead import LeavesAhead
 from auditmw.stores.columns import COLUMNS, places_of, to_entry
@@ -29,8 +29,10 @@ from auditmw.stores.sqlite_connection import (
     connect,
     explained,
     fetch,
+    holds_trail,
     in_its_thread,
     migrate,
+    no_trail,
     reopened,
     schema_version,
 )
@@ -79,6 +81,7 @@ class SqliteStore:
 
         Raises:
             ConfigurationError: the file cannot be opened, or is no SQLite database.
+            NoTrail: there is none in it, and this is `read_only`.
             SchemaMismatch: a newer auditmw wrote it, or an older one and this is `read_only`.
             StoreUnavailable: it is locked for now.
         """
@@ -89,6 +92,8 @@ class SqliteStore:
                     self._writer = await connect(self._path, write=True)
                     await migrate(self._writer)
                 self._reader = await connect(self._path, write=False)
+                if not await holds_trail(self._reader):
+                    raise NoTrail(no_trail(self._path))
                 if pending("sqlite", await schema_version(self._reader)):
                     raise SchemaMismatch(f"{self._path} is of an older auditmw: run `auditmw migrate` on it first")
         except BaseException:

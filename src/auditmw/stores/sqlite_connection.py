@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Barrier, Event
 from typing import Any, Final, TypeVar
@@ -21,6 +21,7 @@ from auditmw.stores.migrate import pending, statements
 T = TypeVar("T")
 BUSY_TIMEOUT_MS: Final = 10_000
 OLDEST_SQLITE: Final = (3, 37)
+_SCHEMA: Final = "audit_schema"
 
 _PASSING: Final = {
     sqlite3.SQLITE_BUSY,
@@ -120,9 +121,28 @@ async def fetch(db: aiosqlite.Connection, sql: str, *values: Any) -> list[tuple[
     return list(await db.execute_fetchall(sql, values))  # type: ignore[arg-type]  # rows are tuples without a factory
 
 
+def no_trail(path: str | Path) -> str:
+    """What is said of a database that somebody else made, or that nobody has recorded to yet."""
+    return f"{path} holds no trail: check --db or AUDITMW_DB"
+
+
+def holds_only_others(path: str) -> bool:
+    """Whether a file holds tables, and no trail among them."""
+    if not Path(path).exists():
+        return False
+    with explained(path), closing(sqlite3.connect(_uri(path, "ro"), uri=True)) as db:
+        names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    return bool(names) and _SCHEMA not in names
+
+
+async def holds_trail(db: aiosqlite.Connection) -> bool:
+    """Whether a trail was begun in this database."""
+    return bool(await fetch(db, "SELECT 1 FROM sqlite_master WHERE name = ?", _SCHEMA))
+
+
 async def schema_version(db: aiosqlite.Connection) -> int:
     """The schema's version; 0 where there is none yet."""
-    if not await fetch(db, "SELECT 1 FROM sqlite_master WHERE name = 'audit_schema'"):
+    if not await holds_trail(db):
         return 0
     ((version,),) = await fetch(db, "SELECT coalesce(max(version), 0) FROM audit_schema")
     return int(version)

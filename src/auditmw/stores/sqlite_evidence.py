@@ -19,6 +19,7 @@ from auditmw.stores.columns import COLUMNS
 from auditmw.stores.evidence import MAX_STRAYS, Extent, SealedItem, retain_entry
 from auditmw.stores.growth import slice_hashes
 from auditmw.stores.migrate import pending
+from auditmw.stores.sqlite_connection import no_trail
 
 BUSY_TIMEOUT_S: Final = 10.0
 
@@ -197,7 +198,7 @@ class SqliteEvidence:
 
     def _check_schema(self) -> None:
         if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit_schema'").fetchall():
-            raise NoTrail(f"{self._path} holds no trail")
+            raise NoTrail(no_trail(self._path))
         ((version,),) = self._db.execute("SELECT coalesce(max(version), 0) FROM audit_schema").fetchall()
         if pending("sqlite", version):
             raise SchemaMismatch(f"{self._path} is of an older auditmw: run `auditmw migrate` on it first")

@@ -22,7 +22,7 @@ from auditmw.stores.filters import Condition
 from auditmw.stores.growth import slice_hashes
 from auditmw.stores.migrate import pending
 from auditmw.stores.privacy import DeclaredEntry, ErasedRow, KeptContent, KeptRow, columns_of
-from auditmw.stores.sqlite_connection import BUSY_TIMEOUT_MS, explained
+from auditmw.stores.sqlite_connection import BUSY_TIMEOUT_MS, explained, no_trail
 
 _BOOLEANS: Final = places_of("boolean")
 _READ: Final = ", ".join("w.writer" if name == "writer" else f"e.{name}" for name in COLUMNS)
@@ -63,6 +63,9 @@ class SqlitePrivacy:
             self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout, check_same_thread=False)
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA secure_delete = ON")
+            if not self._all("SELECT 1 FROM sqlite_master WHERE name = 'audit_schema'"):
+                self._db.close()
+                raise ConfigurationError(no_trail(path))
             ((version,),) = self._all("SELECT coalesce(max(version), 0) FROM audit_schema")
         if pending("sqlite", version):
             self._db.close()
