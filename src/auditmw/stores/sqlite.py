@@ -26,6 +26,7 @@ from auditmw.stores.protocol import Batch, Filter
 from auditmw.stores.rollups import Rollups
 from auditmw.stores.sqlite_append import Appending
 from auditmw.stores.sqlite_connection import (
+    Still,
     connect,
     explained,
     fetch,
@@ -62,6 +63,7 @@ class SqliteStore:
         self._clock = clock or SystemClock()
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
+        self._still: Still | None = None
         self._apart = asyncio.Lock()
         self._appending = Appending()
         self._ahead = LeavesAhead()
@@ -91,6 +93,7 @@ class SqliteStore:
                 if not read_only:
                     self._writer = await connect(self._path, write=True)
                     await migrate(self._writer)
+                self._still = Still.of(self._path)
                 self._reader = await connect(self._path, write=False)
                 if not await holds_trail(self._reader):
                     raise NoTrail(no_trail(self._path))
@@ -228,6 +231,8 @@ class SqliteStore:
     def _reading(self) -> aiosqlite.Connection:
         if self._reader is None:
             raise StoreError("this store is not open: await open() first")
+        if self._still is not None:
+            self._still.require()
         return self._reader
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Barrier, Event
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 import aiosqlite
@@ -21,6 +21,7 @@ from auditmw.stores.migrate import pending, statements
 T = TypeVar("T")
 BUSY_TIMEOUT_MS: Final = 10_000
 OLDEST_SQLITE: Final = (3, 37)
+IMMUTABLE: Final = "immutable=1"
 _SCHEMA: Final = "audit_schema"
 
 _PASSING: Final = {
@@ -60,7 +61,7 @@ async def connect(path: str, *, write: bool) -> aiosqlite.Connection:
         raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old: auditmw needs 3.37 or newer")
     if write:
         _make_private(path)
-    uri = _uri(path, "rw" if write else "ro")
+    uri = _uri(path, "rw") if write else readable_uri(path)
     sqlite3.connect(uri, uri=True).close()  # fails here, as aiosqlite leaves a thread behind when it cannot connect
     db = await aiosqlite.connect(uri, uri=True, isolation_level=None)
     try:
@@ -96,12 +97,67 @@ async def reopened(db: aiosqlite.Connection, path: str, all_closed: Barrier, ove
         db._conn.close()  # noqa: SLF001  (in its own thread and turn, for which there is no public way)
         all_closed.wait()
         over.wait()
-        connection = sqlite3.connect(_uri(path, "rw" if write else "ro"), uri=True, isolation_level=None)
+        uri = _uri(path, "rw") if write else readable_uri(path)
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None)
         for setting in _settings(write=write):
             connection.execute(setting)
         db._connection = connection  # noqa: SLF001  (as above)
 
     await db._execute(reopen)  # type: ignore[no-untyped-call]  # noqa: SLF001  (as above)
+
+
+def readable_uri(path: str, mode: str = "ro") -> str:
+    """How a file is opened to read it; as one that never changes, where it cannot be otherwise.
+
+    Readers keep two files beside it, and where this user may make none and there are none nobody has it open.
+    """
+    uri = _uri(path, mode)
+    try:
+        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_MS / 1000)) as db:
+            db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+    except sqlite3.OperationalError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        refused = code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+        if not refused or _may_write_beside(path) or not _lies_still(path):
+            raise
+        return f"{_uri(path, 'ro')}&{IMMUTABLE}"
+    return uri
+
+
+class Still:
+    """A file that is read as one that never changes: SQLite notices nothing of what another process writes to it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._before = self._state()
+
+    @classmethod
+    def of(cls, path: str) -> Self | None:
+        """None where SQLite notices by itself."""
+        return cls(path) if readable_uri(path).endswith(IMMUTABLE) else None
+
+    def require(self) -> None:
+        """Raise StoreUnavailable once something was written."""
+        if not _lies_still(self._path) or self._state() != self._before:
+            raise StoreUnavailable(f"{self._path} was written since it was opened without the right to: open it again")
+
+    def _state(self) -> tuple[int, int]:
+        found = Path(self._path).stat()
+        return found.st_mtime_ns, found.st_size
+
+
+def _may_write_beside(path: str) -> bool:
+    folder = Path(path).absolute().parent
+    return os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _lies_still(path: str) -> bool:
+    """Whether all is in the file: what lies beside it would be of somebody who has it open, or who died."""
+    try:
+        log = Path(f"{path}-wal")
+        return Path(path).is_file() and not (log.exists() and log.stat().st_size)
+    except OSError:
+        return False
 
 
 def _uri(path: str, mode: str) -> str:
@@ -130,7 +186,7 @@ def holds_only_others(path: str) -> bool:
     """Whether a file holds tables, and no trail among them."""
     if not Path(path).exists():
         return False
-    with explained(path), closing(sqlite3.connect(_uri(path, "ro"), uri=True)) as db:
+    with explained(path), closing(sqlite3.connect(readable_uri(path), uri=True)) as db:
         names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
     return bool(names) and _SCHEMA not in names
 

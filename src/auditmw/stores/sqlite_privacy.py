@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import quote
 
 import msgspec
 
@@ -22,7 +21,7 @@ from auditmw.stores.filters import Condition
 from auditmw.stores.growth import slice_hashes
 from auditmw.stores.migrate import pending
 from auditmw.stores.privacy import DeclaredEntry, ErasedRow, KeptContent, KeptRow, columns_of
-from auditmw.stores.sqlite_connection import BUSY_TIMEOUT_MS, explained, no_trail
+from auditmw.stores.sqlite_connection import BUSY_TIMEOUT_MS, explained, no_trail, readable_uri
 
 _BOOLEANS: Final = places_of("boolean")
 _READ: Final = ", ".join("w.writer" if name == "writer" else f"e.{name}" for name in COLUMNS)
@@ -58,7 +57,7 @@ class SqlitePrivacy:
         if not Path(path).is_file():
             raise ConfigurationError(f"there is no trail at {Path(path).absolute()}: check --db or AUDITMW_DB")
         with explained(path):
-            uri = f"file:{quote(path)}?mode=rw"
+            uri = readable_uri(path, "rw")
             timeout = BUSY_TIMEOUT_MS / 1000
             self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout, check_same_thread=False)
             self._db.execute("PRAGMA synchronous = FULL")
