@@ -118,6 +118,18 @@ class NotCovered(AuditError):  # noqa: N818  (as above)
     """No checkpoint covers this entry yet, so it cannot be proven: try again in a minute, when the writer made one."""
 
 
+class NotSigned(NotCovered):
+    """Only unsigned checkpoints cover this entry: run `auditmw keys init`, start the writer again, and try again."""
+
+
+class NotAProof(EvidenceError):  # noqa: N818  (as above)
+    """This is no proof: give the file that `auditmw prove ID --out FILE` wrote."""
+
+
+class UnknownFormat(EvidenceError):  # noqa: N818  (as above)
+    """The evidence has a format that this auditmw does not read, so nothing can be said: upgrade auditmw."""
+
+
 class ClockJumped(AuditError):  # noqa: N818  (as above)
     """The clock may have been set by more than a day: nothing is deleted before somebody confirms that it is right."""
 

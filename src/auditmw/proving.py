@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from auditmw.errors import ConfigurationError, EvidenceError, NotCovered
+from auditmw.errors import ConfigurationError, EvidenceError, NotCovered, NotSigned
 from auditmw.keys import HashKey
 from auditmw.log.disclosure import (
     DIGESTS,
@@ -40,7 +40,7 @@ def prove_entry(
     classes: Sequence[str] = (),
     content: tuple[bytes, HashKey] | None = None,
 ) -> EntryProof:
-    """Prove the entry under the newest checkpoint, showing the core and these field classes.
+    """Prove the entry under the newest signed checkpoint, showing the core and these field classes.
 
     `content` is a text that was sent or received, as JSON or plain, and the trail's digest key: the digests are shown
     then, and the text with them. The class `content` is shown as it lies under lock: nobody reads it without its key.
@@ -48,16 +48,17 @@ def prove_entry(
     Raises:
         ConfigurationError: no such entry, or a store without a tree.
         NotCovered: no checkpoint covers the entry yet.
+        NotSigned: those that cover it are not signed, so that a proof would show nothing.
         EvidenceError: the entry was changed, a class was erased, or the content is not of this entry.
     """
 
     def work(reader: EvidenceReader) -> tuple[Stored, Proof, SealedItem | None]:
         tree = as_tree(reader)
         stored = _stored(tree, request_id)
-        note = tree.newest_checkpoint()
-        size = 0 if note is None else read_head(note, ()).checkpoint.size
+        note = tree.newest_signed()
+        size = _size(note)
         if note is None or size <= stored.leaf_index:
-            raise NotCovered
+            raise NotSigned if _size(tree.newest_checkpoint()) > stored.leaf_index else NotCovered
         sealed = tree.content(stored.leaf_index) if CONTENT.name in classes else None
         return stored, Proof(stored.leaf_index, tuple(_path(tree, stored.leaf_index, size)), note), sealed
 
@@ -84,6 +85,11 @@ def _stored(reader: TreeReader, request_id: str) -> Stored:
     row = chunk.rows[0]
     assert row.values is not None  # noqa: S101  (else there is a finding)
     return Stored(leaf_index, row, row.values)
+
+
+def _size(note: str | None) -> int:
+    """How many entries a checkpoint covers."""
+    return 0 if note is None else read_head(note, ()).checkpoint.size
 
 
 def _path(reader: TreeReader, leaf_index: int, size: int) -> list[bytes]:

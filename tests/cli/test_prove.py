@@ -42,14 +42,54 @@ def test_without_the_key_a_proof_is_2(auditmw, db, last):
     assert (result.code, "verdict cannot tell" in result.words) == (2, True)
 
 
-def test_a_changed_proof_is_1_and_a_missing_one_3(auditmw, db, vkey, last, tmp_path):
+def test_a_changed_or_damaged_proof_is_1(auditmw, db, vkey, last, tmp_path):
     text = auditmw("prove", last, db=db).out
-    (tmp_path / "changed.proof").write_text(text.replace("ask", "ast"))
-    result = auditmw("verify", "--proof", "changed.proof", "--key", vkey)
-    assert (result.code, "verdict tampered" in result.words) == (1, True)
-    (tmp_path / "none.proof").write_text("nonsense")
-    assert auditmw("verify", "--proof", "none.proof").code == 1
+    for damaged in (text.replace("ask", "ast"), text[:-20], text.replace('"proof"', '"prove"')):
+        (tmp_path / "changed.proof").write_text(damaged)
+        result = auditmw("verify", "--proof", "changed.proof", "--key", vkey)
+        assert (result.code, "verdict tampered" in result.words) == (1, True)
+
+
+@pytest.mark.parametrize("text", ["root:x:0:0:root:/root:/bin/sh\n", "", '{"a": 1}', "[1]"])
+def test_a_file_that_never_was_a_proof_is_3(auditmw, tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some.txt").write_text(text)
+    result = auditmw("verify", "--proof", "some.txt")
+    assert (result.code, result.out) == (3, "")
+    assert "some.txt: This is no proof: give the file that `auditmw prove ID --out FILE` wrote" in result.err
+
+
+def test_a_missing_proof_is_3(auditmw):
     assert auditmw("verify", "--proof", "nowhere.proof").code == 3
+
+
+def test_a_proof_of_a_newer_format_is_2(auditmw, db, vkey, last, tmp_path):
+    (tmp_path / "newer.proof").write_text(auditmw("prove", last, db=db).out.replace("entry-proof/v1", "entry-proof/v2"))
+    result = auditmw("verify", "--proof", "newer.proof", "--key", vkey)
+    assert (result.code, "verdict cannot tell" in result.words) == (2, True)
+    assert "upgrade auditmw" in result.words
+
+
+def test_an_entry_that_no_signed_checkpoint_covers_is_2_and_the_remedy_is_told(auditmw, db):
+    with AuditTrail(db) as trail:
+        entry = next(trail.sync.query(user_id="alice"))
+    vkey = auditmw("keys", "init", db=db).out.strip()
+    result = auditmw("prove", entry.request_id, db=db)
+    assert (result.code, result.out) == (2, "")
+    assert "Only unsigned checkpoints cover this entry: run `auditmw keys init`, start the writer again" in result.err
+    with AuditTrail(db):
+        pass
+    assert auditmw("prove", entry.request_id, "--out", "entry.proof", db=db).code == 0
+    assert auditmw("verify", "--proof", "entry.proof", "--key", vkey).code == 0
+
+
+def test_a_proof_whose_checkpoint_nobody_signed_is_2(auditmw, db, vkey, last, tmp_path):
+    proof = json.loads(auditmw("prove", last, db=db).out)
+    proof["proof"] = proof["proof"].rpartition("\n\n")[0] + "\n"
+    (tmp_path / "unsigned.proof").write_text(json.dumps(proof))
+    result = auditmw("verify", "--proof", "unsigned.proof", "--key", vkey)
+    assert (result.code, "verdict cannot tell" in result.words) == (2, True)
+    assert "nobody signed the checkpoint of this proof" in result.words
 
 
 def test_an_unknown_entry_or_trail_is_3_and_an_uncovered_entry_2(auditmw, db, vkey):
@@ -83,6 +123,12 @@ def test_a_text_is_shown_to_be_what_was_received(auditmw, db, vkey, tmp_path, mo
     monkeypatch.setenv("AUDITMW_KEY_FILE", "trail.db.auditmw/hash.key")
     result = auditmw("verify", "--proof", "p", "--key", vkey, "--format", "json")
     assert (result.code, json.loads(result.out)["content"]) == (0, [{"type": "text", "text": "ok"}])
+    (tmp_path / "other.key").write_text("ab" * 32)
+    (tmp_path / "other.key").chmod(0o600)
+    monkeypatch.setenv("AUDITMW_KEY_FILE", "other.key")
+    result = auditmw("verify", "--proof", "p", "--key", vkey)
+    assert (result.code, "is not the trail's digest key" in result.words) == (2, True)
+    monkeypatch.setenv("AUDITMW_KEY_FILE", "trail.db.auditmw/hash.key")
     (tmp_path / "p").write_text((tmp_path / "p").read_text().replace('"ok"', '"no"'))
     assert auditmw("verify", "--proof", "p", "--key", vkey).code == 1
     (tmp_path / "answer.txt").write_text("no")

@@ -260,6 +260,14 @@ async def test_a_changed_entry_is_told_on_its_page_and_by_the_evidence(browse, t
     assert "tampered The trail is not as it was written" in words(await browse("/evidence", app))
 
 
+async def test_an_honest_entry_that_nobody_signed_is_not_called_changed(browse, tmp_path):
+    with AuditTrail(f"sqlite:///{tmp_path}/unsigned.db") as trail, trail.call(action="ask") as call:
+        pass
+    with AuditTrail(f"sqlite:///{tmp_path}/unsigned.db") as trail:
+        told = words(await browse(f"/entries/{call.request_id}", dashboard.app(trail)))
+    assert "Only unsigned checkpoints cover this entry" in told
+
+
 async def test_a_trail_in_memory_is_shown_and_proves_nothing(browse):
     with AuditTrail("memory://") as trail:
         with trail.call(model="m", user_id="alice") as call:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from auditmw.errors import ConfigurationError, EvidenceError, NotCovered, UnknownSigner
+from auditmw.errors import ConfigurationError, EvidenceError, NotCovered, NotSigned, UnknownSigner
 from auditmw.keys import HashKey
 from auditmw.log.disclosure import Content, EntryProof
 from auditmw.log.keys import Ed25519Signer
@@ -38,6 +38,34 @@ def test_every_entry_that_a_checkpoint_covers_is_proven(trail, signer, number):
 def test_an_entry_that_no_checkpoint_covers_is_not_proven_yet(trail):
     with pytest.raises(NotCovered):
         prove_entry(trail.url, "r600")
+
+
+def test_a_newer_checkpoint_that_nobody_signed_does_not_hide_the_signed_one(trail, signer):
+    trail.sign()
+    assert prove_entry(trail.url, "r77").verify([signer.verifier]).size == 600
+    with pytest.raises(NotSigned):
+        prove_entry(trail.url, "r610")
+
+
+def test_an_entry_that_only_unsigned_checkpoints_cover_is_not_proven(trail):
+    trail.execute("DELETE FROM audit_checkpoints")
+    trail.sign()
+    with pytest.raises(NotSigned, match="auditmw keys init"):
+        prove_entry(trail.url, "r77")
+
+
+def test_a_changed_entry_is_called_changed_though_nobody_signed(trail):
+    trail.execute("DELETE FROM audit_checkpoints")
+    trail.change("r77", user_id="'mallory'")
+    with pytest.raises(EvidenceError, match="entry 77"):
+        prove_entry(trail.url, "r77")
+
+
+def test_a_proof_that_nobody_signed_says_nothing_and_still_agrees_with_itself(proven, signer):
+    unsigned = altered(proven, proof=proven.proof.rpartition("\n\n")[0] + "\n")
+    with pytest.raises(UnknownSigner, match="nobody signed"):
+        unsigned.verify([signer.verifier])
+    assert unsigned.check_path().size == 600
 
 
 def test_an_unknown_entry_and_a_store_without_a_tree_are_refused(trail, tmp_path):

@@ -21,7 +21,16 @@ from auditmw.cli import text as texts
 from auditmw.cli.opening import DatabaseOption
 from auditmw.cli.output import Format, console, say, write_csv, write_json
 from auditmw.cli.trust import KeyOption, key_text, text_of
-from auditmw.errors import ConfigurationError, EvidenceError, NoTrail, SchemaMismatch, StoreUnavailable, UnknownSigner
+from auditmw.errors import (
+    ConfigurationError,
+    EvidenceError,
+    NotAProof,
+    NoTrail,
+    SchemaMismatch,
+    StoreUnavailable,
+    UnknownFormat,
+    UnknownSigner,
+)
 from auditmw.keys import find_key
 from auditmw.log.disclosure import EntryProof
 from auditmw.log.keys import Verifier
@@ -128,6 +137,10 @@ def _verify_proof(path: Path, verifiers: Sequence[Verifier], form: Format) -> in
         if found.content is not None:
             if key is None:
                 unclear.append("the content can be checked only with the trail's digest key: set AUDITMW_KEY_FILE")
+            elif key.id != shown.get("hash_key_id"):
+                unclear.append(
+                    f"{key.id} is not the trail's digest key, {shown.get('hash_key_id')}: set AUDITMW_KEY_FILE"
+                )
             else:
                 found.check_content(key.digest)
                 shown["content"] = found.content.value
@@ -136,6 +149,11 @@ def _verify_proof(path: Path, verifiers: Sequence[Verifier], form: Format) -> in
         except UnknownSigner as error:
             checkpoint = found.check_path()
             unclear.append(str(error))
+    except NotAProof as error:
+        raise NotFound(f"{path}: {error}") from error
+    except UnknownFormat as error:
+        _show_proof({"verdict": "cannot tell", "reason": str(error)}, form)
+        return CANNOT_TELL
     except EvidenceError as error:
         _show_proof({"verdict": "tampered", "reason": str(error)}, form)
         return FAILED

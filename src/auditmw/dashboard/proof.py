@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from auditmw.errors import AuditError, ConfigurationError, EvidenceError, NotCovered, StoreError, UnknownSigner
+from auditmw.errors import (
+    AuditError,
+    ConfigurationError,
+    EvidenceError,
+    NotCovered,
+    NotSigned,
+    StoreError,
+    UnknownSigner,
+)
 from auditmw.log.keys import Verifier
 from auditmw.proving import prove_entry
 
@@ -22,6 +30,8 @@ def proof_of(url: str, request_id: str, verifiers: Sequence[Verifier]) -> Proof:
     """Recompute the entry's leaf, and follow its path to the newest checkpoint."""
     try:
         found = prove_entry(url, request_id)
+    except NotSigned as error:
+        return Proof("waiting", str(error))
     except NotCovered:
         return Proof("waiting", "No checkpoint covers this entry yet: the writer makes one within a minute.")
     except (ConfigurationError, StoreError) as error:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from auditmw.entry import FIELD_CLASSES
-from auditmw.errors import EvidenceError
+from auditmw.errors import EvidenceError, NotAProof, UnknownFormat, UnknownSigner
 from auditmw.log.checkpoint import Checkpoint
 from auditmw.log.commitment import commit
 from auditmw.log.examine import read_head
@@ -22,7 +22,8 @@ from auditmw.log.leaf import CLASS_VERSION, CLASSES, CONTENT, class_bytes
 from auditmw.log.merkle import leaf_hash, verify_inclusion
 from auditmw.log.proof import Proof
 
-FORMAT: Final = "auditmw/entry-proof/v1"
+_FORMATS: Final = "auditmw/entry-proof/"
+FORMAT: Final = f"{_FORMATS}v1"
 DIGESTS: Final = FIELD_CLASSES["digests"]
 
 
@@ -43,6 +44,12 @@ class Content(msgspec.Struct, frozen=True):
     value: Any
 
 
+class _Versioned(msgspec.Struct):
+    """What a proof of any version says of itself."""
+
+    format: str
+
+
 class EntryProof(msgspec.Struct, frozen=True):
     """One entry, proven."""
 
@@ -54,14 +61,24 @@ class EntryProof(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_json(cls, data: bytes) -> EntryProof:
-        """Read a proof file without checking it; raises EvidenceError where it is none."""
+        """Read a proof file without checking it.
+
+        Raises:
+            NotAProof: it never was one.
+            UnknownFormat: it is of another version.
+            EvidenceError: it was damaged.
+        """
+        if _FORMATS.encode() not in data:
+            raise NotAProof
         try:
-            found = msgspec.json.decode(data, type=cls)
+            version = msgspec.json.decode(data, type=_Versioned).format
+            if version != FORMAT:
+                raise UnknownFormat(
+                    f"the proof has the format {version}, and this auditmw reads {FORMAT}: upgrade auditmw"
+                )
+            return msgspec.json.decode(data, type=cls)
         except msgspec.MsgspecError as error:
-            raise EvidenceError(f"this is no proof that `auditmw prove` wrote: {error}") from error
-        if found.format != FORMAT:
-            raise EvidenceError(f"the proof has the format {found.format}, and this auditmw reads {FORMAT}")
-        return found
+            raise EvidenceError(f"the proof was damaged: {error}") from error
 
     def to_json(self) -> bytes:
         """The proof as a file."""
@@ -110,11 +127,17 @@ class EntryProof(msgspec.Struct, frozen=True):
 
         Raises:
             EvidenceError: the proof does not hold.
-            UnknownSigner: none of the keys signed it; `check_path` can still say whether it agrees with itself.
+            UnknownSigner: none of the keys signed it, or nobody did; `check_path` can still say whether it agrees with
+                itself.
         """
         proof = Proof.from_text(self.proof)
         self.shown()
         origin = self.check_path().origin
+        if not read_head(proof.checkpoint, ()).is_signed:
+            raise UnknownSigner(
+                "nobody signed the checkpoint of this proof, so nothing can be said: ask for one that was made after "
+                "`auditmw keys init` and a new start of the writer"
+            )
         return proof.verify(
             leaf_hash(self.entry.encode()), origin, [verifier for verifier in verifiers if verifier.name == origin]
         )

@@ -92,6 +92,9 @@ class TreeReader(EvidenceReader, Protocol):
     def newest_checkpoint(self) -> str | None:
         """The checkpoint that covers the most entries."""
 
+    def newest_signed(self) -> str | None:
+        """The signed checkpoint that covers the most entries, whoever signed it."""
+
 
 def retain_entry(leaf_index: int, metadata: str) -> Control:
     """A control entry that says what is gone, from its stored metadata."""

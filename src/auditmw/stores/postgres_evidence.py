@@ -51,6 +51,7 @@ _STRAY_ROWS: Final = """
     LIMIT $1
 """
 _FIND: Final = f"SELECT {LEAF_INDEX} {ENTRIES} WHERE e.request_id = $1 LIMIT 1"
+_SIGNED: Final = "SELECT note FROM audit_checkpoints WHERE strpos(note, E'\\n\\n') > 0 ORDER BY size DESC LIMIT 1"
 
 
 class PostgresEvidence:
@@ -139,6 +140,11 @@ class PostgresEvidence:
     def newest_checkpoint(self) -> str | None:
         """The checkpoint that covers the most entries."""
         rows = self._all("SELECT note FROM audit_checkpoints ORDER BY size DESC, length(note) DESC LIMIT 1")
+        return rows[0][0] if rows else None
+
+    def newest_signed(self) -> str | None:
+        """The signed checkpoint that covers the most entries."""
+        rows = self._all(_SIGNED)
         return rows[0][0] if rows else None
 
     def disturbed(self) -> bool:

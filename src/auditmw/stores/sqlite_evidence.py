@@ -58,6 +58,9 @@ _RETAINED: Final = """
 _STRAY_ROWS: Final = """
     SELECT leaf_index, request_id FROM audit_entries WHERE leaf_index < 0 OR leaf_index >= ? LIMIT ?
 """
+_SIGNED: Final = (
+    "SELECT note FROM audit_checkpoints WHERE instr(note, char(10) || char(10)) > 0 ORDER BY size DESC LIMIT 1"
+)
 
 
 class SqliteEvidence:
@@ -161,6 +164,11 @@ class SqliteEvidence:
     def newest_checkpoint(self) -> str | None:
         """The checkpoint that covers the most entries."""
         rows = self._all("SELECT note FROM audit_checkpoints ORDER BY size DESC, length(note) DESC LIMIT 1")
+        return rows[0][0] if rows else None
+
+    def newest_signed(self) -> str | None:
+        """The signed checkpoint that covers the most entries."""
+        rows = self._all(_SIGNED)
         return rows[0][0] if rows else None
 
     def disturbed(self) -> bool:
