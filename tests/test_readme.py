@@ -1,4 +1,8 @@
 import inspect
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +48,31 @@ def test_every_snippet_of_the_readme_runs_and_is_recorded(provider, capsys):
     assert all(entry.cost_usd for entry in entries.values())
     assert entries["bob"].action == "support.answer"
     assert str(entries["alice"].cost_usd) in capsys.readouterr().out
+
+
+APPLICATION = """
+from auditmw import AuditTrail
+
+with AuditTrail("sqlite:///audit.db") as trail, trail.call(action="ask"):
+    pass
+"""
+
+
+def test_the_commands_that_prove_an_entry_work_in_the_order_shown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "application.py").write_text(APPLICATION)
+    with AuditTrail("sqlite:///audit.db") as trail, trail.call(action="ask") as call:
+        pass
+    short = f"{call.request_id[:13]}-{call.request_id[-4:]}"
+    block = README.read_text().partition("**Prove.**")[2].partition("```console\n")[2].partition("```")[0]
+    commands = re.sub("^[$] ", "", block, flags=re.MULTILINE).replace("019ab1c2-3d4e-8e07", short)
+    python = f'python() {{ "{sys.executable}" "$@"; }}; auditmw() {{ python -m auditmw "$@"; }}'
+    environment = {**os.environ, "AUDITMW_DB": "sqlite:///audit.db", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", "-e", "-c", f"{python}\n{commands}"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("verified") == 2
 
 
 def test_the_table_of_options_names_every_option():

@@ -60,7 +60,11 @@ def _signed(report: Report) -> Iterator[Line]:
     if not signed.keys:
         yield Line("signed", "cannot tell", f"no key to check with; {signed.checkpoints:,} checkpoints fit the entries")
     elif signed.size is None:
-        yield Line("signed", "cannot tell", "no checkpoint is signed by a key that you trust")
+        message = (
+            "no checkpoint is signed by a key that you trust: after `auditmw keys init` or `rotate`, start the writer "
+            "again, so that it signs"
+        )
+        yield Line("signed", "cannot tell", message)
     elif report.structure.findings:
         message = f"the leaf hashes of the first {signed.size:,} entries lead to a root signed by {signed.signed_by}"
         yield Line("signed", "note", message)

@@ -42,6 +42,13 @@ def test_without_the_key_a_proof_is_2(auditmw, db, last):
     assert (result.code, "verdict cannot tell" in result.words) == (2, True)
 
 
+def test_an_entry_is_proven_by_how_a_table_shortens_its_id(auditmw, db, vkey, last):
+    short = f"{last[:13]}-{last[-4:]}"
+    assert short in auditmw("query", "--user", "carol", db=db).out
+    result = auditmw("prove", short, db=db)
+    assert (result.code, last in result.out) == (0, True)
+
+
 def test_a_changed_or_damaged_proof_is_1(auditmw, db, vkey, last, tmp_path):
     text = auditmw("prove", last, db=db).out
     for damaged in (text.replace("ask", "ast"), text[:-20], text.replace('"proof"', '"prove"')):

@@ -153,6 +153,15 @@ def test_keys_and_checkpoints_of_others_are_told_apart(auditmw, db, vkey, tmp_pa
     assert "a checkpoint that you hold cannot be used" in result.out
 
 
+def test_right_after_keys_init_it_is_2_and_the_remedy_is_told(auditmw, db):
+    vkey = auditmw("keys", "init", db=db).out.strip()
+    result = auditmw("verify", "--key", vkey, "--format", "csv", db=db)
+    assert (result.code, "start the writer again, so that it signs" in result.out) == (2, True)
+    with AuditTrail(db):
+        pass
+    assert auditmw("verify", "--key", vkey, db=db).code == 0
+
+
 def test_many_findings_are_shortened(auditmw, db):
     change(db, "UPDATE audit_entries SET app = 'x'")
     with AuditTrail(db) as trail:

@@ -11,27 +11,26 @@ import typer
 
 from auditmw.cli import CANNOT_TELL, DONE, NotFound
 from auditmw.cli.files import require_writable
+from auditmw.cli.finding import find_entry
 from auditmw.cli.opening import DatabaseOption, reading, required
 from auditmw.cli.output import say
 from auditmw.cli.reads import ActorOption, PurposeOption, on_record, purpose_of
-from auditmw.entry import FIELD_CLASSES, AuditEntry
+from auditmw.entry import FIELD_CLASSES
 from auditmw.errors import ConfigurationError, NotCovered, NoTrail
 from auditmw.keys import HashKey, find_key
 from auditmw.locations import home_of, key_directory
 from auditmw.proving import prove_entry
-from auditmw.querying import Wanted
-from auditmw.trail import AuditTrail
 
 _CLASSES: Final = (*FIELD_CLASSES, "content")
 EXAMPLES: Final = (
     "auditmw prove 019ab1c2-3d4e-7f3a-9c1b-2f6f5a1d8e07 --out entry.proof",
-    "auditmw prove 019ab1c2-3d4e-7f3a-9c1b-2f6f5a1d8e07 --class who --class digests",
-    "auditmw prove 019ab1c2-3d4e-7f3a-9c1b-2f6f5a1d8e07 --content answer.txt --out answer.proof",
+    "auditmw prove 019ab1c2-3d4e-8e07 --class who --class digests   [dim]# as a table shortens it[/dim]",
+    "auditmw prove 019ab1c2-3d4e-8e07 --content answer.txt --out answer.proof",
 )
 
 
 def prove(
-    identity: Annotated[str, typer.Argument(metavar="ID", help="The entry's id, whole.")],
+    identity: Annotated[str, typer.Argument(metavar="ID", help="The entry's id, whole or as tables show it.")],
     db: DatabaseOption = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to write; standard output by default.")
@@ -60,22 +59,23 @@ def prove(
     text = None
     if content is not None:
         text = (_bytes_of(content), _digest_key(url, key_file))
-    try:
-        proof = prove_entry(url, identity, classes or (), text)
-    except NoTrail as error:
-        raise NotFound(str(error)) from error
-    except NotCovered as error:
-        say(str(error))
-        return CANNOT_TELL
     if out is not None:
         require_writable(out)
     with reading(url) as trail:
-        entry = _entry(trail, identity, None)
-        hidden = bool(proof.classes) and entry is None
+        seen = find_entry(trail, identity, None)
+        entry = seen or (None if what_for is None else find_entry(trail, identity, what_for))
+        whole = identity if entry is None else entry.request_id  # the core of a restricted entry needs no purpose
+        try:
+            proof = prove_entry(url, whole, classes or (), text)
+        except NoTrail as error:
+            raise NotFound(str(error)) from error
+        except NotCovered as error:
+            say(str(error))
+            return CANNOT_TELL
+        hidden = bool(proof.classes) and seen is None
         if hidden and what_for is None:
-            raise NotFound(f"{identity} is restricted: prove its core alone, or give --restricted and a --purpose")
-        entry = entry or (_entry(trail, identity, what_for) if hidden else None)
-        about: dict[str, Any] = {"purpose": purpose, "entry": identity, "classes": sorted(proof.classes)}
+            raise NotFound(f"{whole} is restricted: prove its core alone, or give --restricted and a --purpose")
+        about: dict[str, Any] = {"purpose": purpose, "entry": whole, "classes": sorted(proof.classes)}
         if entry is not None:
             about |= {"subject": entry.subject or entry.user_id, "tenant": entry.tenant}
         with on_record(trail, "restricted" if hidden else "prove", actor=actor, **about) as told:
@@ -87,13 +87,6 @@ def prove(
         out.write_bytes(data)
         say(f"{out}: check it with `auditmw verify --proof {out} --key VKEY`")
     return DONE
-
-
-def _entry(trail: AuditTrail, request_id: str, what_for: str | None) -> AuditEntry | None:
-    """The entry, if it is not restricted; or if it is, for a purpose."""
-    kinds = (None, "control")
-    asked = [Wanted(request_id=request_id, restricted=what_for, kind=kind) for kind in kinds]
-    return next((entry for wanted in asked for entry in trail.pages(**wanted).blocking()), None)
 
 
 def _digest_key(db: str, key_file: Path | None) -> HashKey:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -14,18 +13,17 @@ from rich.text import Text
 from auditmw.cli import NotFound
 from auditmw.cli import text as texts
 from auditmw.cli.entries import entry_table
+from auditmw.cli.finding import find_entry
 from auditmw.cli.opening import DatabaseOption, reading
 from auditmw.cli.output import STATUS_STYLES, Format, console, write_csv, write_json
 from auditmw.cli.reads import ActorOption, PurposeOption, RestrictedOption, on_record, purpose_of
-from auditmw.entry import JSON_NAMES, AuditEntry, decimal_text, to_datetime
+from auditmw.entry import JSON_NAMES, AuditEntry, decimal_text
 from auditmw.locations import key_directory
 from auditmw.privacy.control import ControlLog
 from auditmw.privacy.reading import read_content
 from auditmw.privacy.vault import Vault, find_content_key
-from auditmw.querying import Wanted
 from auditmw.sections import SECTIONS
 from auditmw.stores.privacy import open_privacy
-from auditmw.trail import AuditTrail
 
 EXAMPLES: Final = (
     "auditmw show 019ab1c2-3d4e-7f3a-9c1b-2f6f5a1d8e07",
@@ -33,10 +31,6 @@ EXAMPLES: Final = (
     "auditmw show 019ab1c2-3d4e-8e07 --format json",
     'auditmw show 019ab1c2-3d4e-8e07 --content --purpose "complaint 4711"',
 )
-_LEAST: Final = 13
-"""So many characters of an id hold its millisecond, by which it is found without reading the whole trail."""
-_AROUND: Final = timedelta(minutes=1)
-"""How far the start of a call may lie from the time in its id."""
 
 
 def show(
@@ -53,7 +47,11 @@ def show(
     """Show all that one entry says, and the other attempts of its call."""
     what_for = purpose_of(purpose, restricted=restricted)
     with reading(db) as trail:
-        entry = _find(trail, identity, what_for)
+        entry = find_entry(trail, identity, what_for)
+        if entry is None:
+            raise NotFound(
+                f"no entry has the id {identity}, unless --restricted shows it: `auditmw query` shows which there are"
+            )
         if content:
             write_json([_content(trail.url, entry, purpose, actor)])
             return
@@ -82,38 +80,6 @@ def _content(url: str, entry: AuditEntry, purpose: str | None, actor: str | None
     if found is None:
         raise NotFound(f"no content of {entry.request_id} is kept, or it is gone")
     return found
-
-
-def _find(trail: AuditTrail, identity: str, what_for: str | None) -> AuditEntry:
-    for name in ("request_id", "call_id"):
-        for kind in (None, "control"):
-            wanted: dict[str, Any] = {name: identity, "kind": kind, "restricted": what_for}
-            if found := list(trail.pages(**wanted).blocking()):
-                return found[-1]
-    found = _shortened(trail, identity, what_for)
-    if len(found) > 1:
-        raise NotFound(f"{len(found)} entries are meant by {identity}: give the whole id, which --format json shows")
-    if not found:
-        raise NotFound(
-            f"no entry has the id {identity}, unless --restricted shows it: `auditmw query` shows which there are"
-        )
-    return found[0]
-
-
-def _shortened(trail: AuditTrail, given: str, what_for: str | None) -> list[AuditEntry]:
-    """The entries whose id is shortened or begins so; ids hold the time at which they were made."""
-    if len(given) < _LEAST:
-        return []
-    try:
-        made = to_datetime(int(given.replace("-", "")[:12], 16) * 1000)
-        window = Wanted(since=made - _AROUND, until=made + _AROUND, restricted=what_for)
-    except (ValueError, OverflowError):
-        return []
-    return [
-        entry
-        for entry in trail.pages(**window).blocking()
-        if entry.request_id.startswith(given) or texts.short_id(entry.request_id) == given
-    ]
 
 
 def _draw(entry: AuditEntry, attempts: list[AuditEntry]) -> None:
