@@ -16,6 +16,7 @@ from auditmw.errors import ConfigurationError
 
 KEY_BYTES: Final = 32
 BLOCK_BYTES: Final = 64
+_FORM: Final = f"{KEY_BYTES * 2} hex digits, for instance from `openssl rand -hex {KEY_BYTES}`"
 
 
 class HashKey:
@@ -23,9 +24,7 @@ class HashKey:
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) != KEY_BYTES:
-            raise ConfigurationError(
-                f"the key has {len(secret)} bytes, not {KEY_BYTES}: make one with `auditmw keys init`"
-            )
+            raise ConfigurationError(f"the digest key has {len(secret)} bytes, not {KEY_BYTES}: give {_FORM}")
         # HMAC (RFC 2104) from two states that are copied: an HMAC object made anew for each digest costs twice as much
         block = secret.ljust(BLOCK_BYTES, b"\0")
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
@@ -121,4 +120,4 @@ def _from_hex(text: str, where: str) -> bytes:
     try:
         return bytes.fromhex(text.strip())
     except ValueError:
-        raise ConfigurationError(f"{where} holds no key: it must be {KEY_BYTES * 2} hex digits") from None
+        raise ConfigurationError(f"{where} holds no key: it must be {_FORM}") from None

@@ -38,8 +38,8 @@ def test_the_fingerprint_tells_two_keys_apart_and_nothing_of_either():
 
 
 @pytest.mark.parametrize("size", [0, 31, 33])
-def test_a_key_of_another_length_is_refused(size):
-    with pytest.raises(ConfigurationError, match="32"):
+def test_a_key_of_another_length_is_refused_and_how_to_make_one_is_told(size):
+    with pytest.raises(ConfigurationError, match="64 hex digits, for instance from `openssl rand -hex 32`"):
         HashKey(bytes(size))
 
 
@@ -87,5 +87,5 @@ def test_a_key_that_another_process_made_first_is_used(tmp_path):
 
 
 def test_a_key_in_the_environment_that_is_none_is_named():
-    with pytest.raises(ConfigurationError, match="AUDITMW_KEY holds no key"):
+    with pytest.raises(ConfigurationError, match=r"AUDITMW_KEY holds no key: .*openssl rand -hex 32"):
         find_key(None, None, {"AUDITMW_KEY": "not hex"})
