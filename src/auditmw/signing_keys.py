@@ -64,6 +64,8 @@ def read_signing_key(path: Path) -> Ed25519Signer:
     try:
         mode = path.stat().st_mode
         text = path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"there is no signing key at {path}: make one with `auditmw keys init`") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the signing key {path} cannot be read ({error}): check path and owner") from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):

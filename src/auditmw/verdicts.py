@@ -10,16 +10,17 @@ from auditmw.log.declared import RESTRICTED
 from auditmw.log.report import Report, Verdict
 
 LIMITS: Final = "Verified means: not changed since it was signed. It does not mean that what was written was true."
-MEANINGS: Final[dict[Verdict, str]] = {
+_MEANINGS: Final[dict[Verdict, str]] = {
     "verified": "The trail leads to a root that a key of yours signed.",
     "tampered": "The trail is not as it was written. Keep the database as it is, and compare it with a backup.",
     "self-consistent": (
-        "Nothing contradicts itself; but whoever can write the database could have written it all anew. Make a signing "
-        "key with `auditmw keys init`, and verify with --key."
+        "Nothing contradicts itself; but whoever can write the database could have written it all anew. {remedy}"
     ),
     "cannot tell": "Nothing contradicts itself, and what would settle it is missing: see above.",
     "empty": "There is a trail, and no entry in it.",
 }
+_SIGN: Final = "Make a signing key with `auditmw keys init`, and verify with --key."
+_TREELESS: Final = "nothing can be signed here: this store keeps no tree; use sqlite:/// or postgresql:// for that"
 _MOST: Final = 20
 
 
@@ -29,6 +30,12 @@ class Line(NamedTuple):
     level: str
     result: str
     detail: str
+
+
+def meaning_of(report: Report) -> str:
+    """The verdict as a sentence, with what to do."""
+    remedy = _SIGN if report.has_tree else f"{_TREELESS.capitalize()}."
+    return _MEANINGS[report.verdict].format(remedy=remedy)
 
 
 def lines_of(report: Report) -> list[Line]:
@@ -57,7 +64,9 @@ def _structure(report: Report) -> Iterator[Line]:
 
 def _signed(report: Report) -> Iterator[Line]:
     signed = report.signed
-    if not signed.keys:
+    if not report.has_tree:
+        yield Line("signed", "cannot tell", _TREELESS)
+    elif not signed.keys:
         yield Line("signed", "cannot tell", f"no key to check with; {signed.checkpoints:,} checkpoints fit the entries")
     elif signed.size is None:
         message = (

@@ -71,6 +71,14 @@ def test_a_missing_key_is_warned_of_and_one_in_the_environment_is_named(auditmw,
     assert findings(auditmw("doctor", "--format", "json", db=db))["digest key"]["found"] == "in AUDITMW_KEY"
 
 
+def test_a_trail_of_lines_is_not_advised_to_make_a_key_that_it_cannot_have(auditmw, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with AuditTrail("jsonl:///lines") as trail, trail.call(action="ask"):
+        pass
+    found = findings(auditmw("doctor", "--format", "json", db="jsonl:///lines"))["signing key"]
+    assert found == {"state": "ok", "what": "signing key", "found": "this store keeps no tree, so nothing is signed"}
+
+
 def test_a_missing_database_is_a_problem_and_is_not_made(auditmw, tmp_path):
     result = auditmw("doctor", db=f"sqlite:///{tmp_path}/none.db")
     assert result.code == 1

@@ -26,6 +26,11 @@ def test_init_makes_the_trail_where_there_is_none(auditmw, tmp_path, monkeypatch
     assert (tmp_path / "keys" / "a.key.signed").exists()
 
 
+def test_a_key_that_is_not_there_is_answered_with_how_to_make_one(auditmw, db):
+    result = auditmw("keys", "show", db=db)
+    assert (result.code, "make one with `auditmw keys init`" in result.err) == (3, True)
+
+
 def test_the_key_may_be_in_the_environment_itself(auditmw, db, tmp_path, monkeypatch):
     shown = auditmw("keys", "init", db=db).out
     text = (tmp_path / "trail.db.auditmw" / "signing.key").read_text().strip()

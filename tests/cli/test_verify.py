@@ -162,6 +162,16 @@ def test_right_after_keys_init_it_is_2_and_the_remedy_is_told(auditmw, db):
     assert auditmw("verify", "--key", vkey, db=db).code == 0
 
 
+def test_a_trail_of_lines_is_not_advised_to_make_a_key_that_it_cannot_have(auditmw, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with AuditTrail("jsonl:///lines") as trail, trail.call(action="ask"):
+        pass
+    for arguments in ([], ["--key", Ed25519Signer("auditmw/other", bytes(32)).verifier.to_text()]):
+        result = auditmw("verify", *arguments, db="jsonl:///lines")
+        assert (result.code, "keys init" in result.out) == (2, False)
+        assert "nothing can be signed here: this store keeps no tree" in result.words
+
+
 def test_many_findings_are_shortened(auditmw, db):
     change(db, "UPDATE audit_entries SET app = 'x'")
     with AuditTrail(db) as trail:

@@ -342,6 +342,8 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="chmod 600"):
         read_signing_key(path)
     with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_signing_key(tmp_path)
+    with pytest.raises(ConfigurationError, match="make one with `auditmw keys init`"):
         read_signing_key(tmp_path / "none")
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="cannot be written"):

@@ -36,7 +36,7 @@ from auditmw.log.disclosure import EntryProof
 from auditmw.log.keys import Verifier
 from auditmw.log.report import Report
 from auditmw.signing_keys import read_policy
-from auditmw.verdicts import LIMITS, MEANINGS, Line, lines_of
+from auditmw.verdicts import LIMITS, Line, lines_of, meaning_of
 from auditmw.verification import Progress as Told
 from auditmw.verification import verify_trail
 
@@ -124,7 +124,7 @@ def _show(report: Report, form: Format) -> None:
             Text(line.level), Text(line.result, style=_STYLES[line.result]), Text(texts.printable(line.detail))
         )
     screen.print(grid)
-    screen.print(Text(MEANINGS[report.verdict], style="dim"))
+    screen.print(Text(meaning_of(report), style="dim"))
     screen.print(Text(LIMITS, style="dim"))
 
 

@@ -25,7 +25,7 @@ from auditmw.log.keys import Verifier
 from auditmw.reports import REPORTS
 from auditmw.sections import SECTIONS
 from auditmw.trail import AuditTrail
-from auditmw.verdicts import LIMITS, MEANINGS, lines_of
+from auditmw.verdicts import LIMITS, lines_of, meaning_of
 
 MOST_ROWS: Final = 500
 """So many rows of a report are on its page."""
@@ -148,7 +148,7 @@ class Views:
             verifications=self._verifications,
             last=last,
             lines=[] if last is None or last.report is None else lines_of(last.report),
-            meanings=MEANINGS,
+            meaning_of=meaning_of,
             limits=LIMITS,
         )
 

@@ -90,7 +90,10 @@ class Complete(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All that a verification found. `pruned` counts the entries that are gone, as a `retain` entry says."""
+    """All that a verification found. `pruned` counts the entries that are gone, as a `retain` entry says.
+
+    `has_tree` is false of a store of lines, which nobody can sign.
+    """
 
     origin: str
     entries: int
@@ -100,6 +103,7 @@ class Report(msgspec.Struct, frozen=True):
     continuity: Continuity
     complete: Complete
     findings: list[Finding]
+    has_tree: bool = True
 
     @property
     def verdict(self) -> Verdict:

@@ -118,6 +118,7 @@ class Verification:
             continuity=Continuity(self._held_count, self._ascent.consistent, self._unclear),
             complete=self._sequences.complete(erased),
             findings=self._findings,
+            has_tree=self._trail.frontier is not None,
         )
 
     def _found(self, findings: Iterable[Finding]) -> None:
