@@ -18,6 +18,19 @@ def test_all_that_an_entry_says_is_shown(auditmw, db, entries):
         assert words in result.words
 
 
+def test_the_time_of_storing_is_shown_as_the_whole_second_that_it_is(auditmw, db, entries):
+    identity, stored_at = entries[1]["request_id"], entries[1]["stored_at"]
+    assert stored_at.endswith(".000000Z")
+    assert f"stored_at {stored_at.replace('.000000Z', 'Z')}" in auditmw("show", identity, db=db).words
+
+
+def test_of_a_trail_that_keeps_no_content_that_is_said_after_the_purpose_is_asked_for(auditmw, db, entries):
+    result = auditmw("show", entries[1]["request_id"], "--content", db=db)
+    assert (result.code, "Give a --purpose" in result.err) == (3, True)
+    result = auditmw("show", entries[1]["request_id"], "--content", "--purpose", "complaint", db=db)
+    assert (result.code, 'this trail keeps no content (content="none")' in result.err) == (3, True)
+
+
 def test_the_other_attempts_of_the_call_are_shown(auditmw, db, entries):
     assert "the call's 2 attempts" in auditmw("show", entries[2]["request_id"], db=db).out
     assert "attempts" not in auditmw("show", entries[0]["request_id"], db=db).out

@@ -137,6 +137,12 @@ def test_access_writes_a_copy_and_puts_that_on_record(auditmw, db, tmp_path):
     assert auditmw("query", "--kind", "control", "--action", "read", "--format", "json")[1].count("access request") == 1
 
 
+def test_a_copy_with_content_of_a_trail_that_keeps_none_says_so(auditmw, db, tmp_path):
+    code, _, err = auditmw("access", "--user", "alice", "--out", str(tmp_path / "copy"), "--content")
+    assert code == 0
+    assert 'this trail keeps no content (content="none")' in err
+
+
 def test_show_content_needs_a_purpose_and_is_on_record(auditmw, tmp_path, monkeypatch):
     url = f"sqlite:///{tmp_path}/kept.db"
     monkeypatch.setenv("AUDITMW_DB", url)

@@ -17,6 +17,7 @@ from auditmw.locations import key_directory
 from auditmw.privacy.access import MANIFEST, give_access
 from auditmw.privacy.control import ControlLog
 from auditmw.privacy.person import Person, is_known
+from auditmw.privacy.reading import KEEPS_NONE, keeps_content
 from auditmw.privacy.vault import Vault, find_content_key
 from auditmw.stores.privacy import open_privacy
 
@@ -47,16 +48,19 @@ def access(
     """
     person = Person.of(user, subject, tenant)
     url = required(db)
-    vault = Vault(find_content_key(key_directory(url), os.environ)) if content else None
     store = open_privacy(url)
     try:
         if not is_known(store, person):
             raise NotFound(f"nothing is held of {person.name}")
+        decrypts = content and keeps_content(store)
+        vault = Vault(find_content_key(key_directory(url), os.environ)) if decrypts else None
         with ControlLog(url, actor=actor) as log:
             given = give_access(log, store, person, out, purpose=purpose, vault=vault, restricted=restricted)
             signer = log.signer
     finally:
         store.close()
+    if content and not decrypts:
+        say(f"{KEEPS_NONE}: --content adds nothing")
     say(f"{out}: {given.entries:,} entries, {given.contents:,} with content, read {len(given.consultations):,} times")
     say_if_unsigned(str(out / MANIFEST), signer)
     return DONE

@@ -20,7 +20,7 @@ from auditmw.cli.reads import ActorOption, PurposeOption, RestrictedOption, on_r
 from auditmw.entry import JSON_NAMES, AuditEntry, decimal_text
 from auditmw.locations import key_directory
 from auditmw.privacy.control import ControlLog
-from auditmw.privacy.reading import read_content
+from auditmw.privacy.reading import KEEPS_NONE, keeps_content, read_content, require_purpose
 from auditmw.privacy.vault import Vault, find_content_key
 from auditmw.sections import SECTIONS
 from auditmw.stores.privacy import open_privacy
@@ -70,9 +70,12 @@ def show(
 
 
 def _content(url: str, entry: AuditEntry, purpose: str | None, actor: str | None) -> dict[str, Any]:
-    vault = Vault(find_content_key(key_directory(url), os.environ))
+    require_purpose(purpose)
     store = open_privacy(url)
     try:
+        if not keeps_content(store):
+            raise NotFound(KEEPS_NONE)
+        vault = Vault(find_content_key(key_directory(url), os.environ))
         with ControlLog(url, actor=actor) as log:
             found = read_content(log, store, vault, entry, purpose)
     finally:
@@ -109,6 +112,8 @@ def _value(name: str, value: Any, entry: AuditEntry) -> Text:
         return Text(f"${decimal_text(entry.cost_nano)}")
     if name in {"latency_ms", "ttft_ms"}:
         return Text(texts.duration(value * 1000))
+    if name == "stored_at":  # the store gives whole seconds: a fraction would say that it was stored before the call
+        return Text(value.replace(".000000Z", "Z"))
     if name.endswith("_tokens"):
         return Text(f"{value:,}")
     return Text(texts.printable(value if isinstance(value, str) else msgspec.json.encode(value).decode()))

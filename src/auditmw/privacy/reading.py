@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from auditmw.entry import AuditEntry
 from auditmw.errors import ConfigurationError
@@ -11,6 +11,19 @@ from auditmw.privacy.reads import SETTING as READS
 from auditmw.privacy.reads import is_recorded, reads_of
 from auditmw.privacy.vault import Vault
 from auditmw.stores.privacy import PrivacyStore
+
+KEEPS_NONE: Final = 'this trail keeps no content (content="none")'
+
+
+def keeps_content(store: PrivacyStore) -> bool:
+    """Whether the trail keeps prompts and answers of anybody."""
+    return bool(store.data_keys("", 1))
+
+
+def require_purpose(purpose: str | None) -> None:
+    """Raises ConfigurationError where nobody said what for."""
+    if not purpose:
+        raise ConfigurationError("what for? Give a --purpose: it is on record that this was read, and why")
 
 
 def record_read(
@@ -29,8 +42,7 @@ def record_read(
     Raises:
         ConfigurationError: nobody said what for.
     """
-    if not purpose:
-        raise ConfigurationError("what for? Give a --purpose: it is on record that this was read, and why")
+    require_purpose(purpose)
     if is_recorded(reads_of(store.settings(READS)), what):
         log.declare("read", subject=subject, tenant=tenant, what=what, purpose=purpose, count=count, **more)
 
