@@ -71,6 +71,12 @@ def test_a_missing_key_is_warned_of_and_one_in_the_environment_is_named(auditmw,
     assert findings(auditmw("doctor", "--format", "json", db=db))["digest key"]["found"] == "in AUDITMW_KEY"
 
 
+def test_csv_is_csv(auditmw, db):
+    header, *lines = auditmw("doctor", "--format", "csv", db=db).out.splitlines()
+    assert header == "state,what,found"
+    assert 'ok,store,"answers, and its schema is current"' in lines
+
+
 def test_a_trail_of_lines_is_not_advised_to_make_a_key_that_it_cannot_have(auditmw, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with AuditTrail("jsonl:///lines") as trail, trail.call(action="ask"):

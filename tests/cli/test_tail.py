@@ -21,6 +21,15 @@ def test_filters_and_json(auditmw, db):
     assert [json.loads(line)["user_id"] for line in lines] == ["bob"]
 
 
+def test_the_format_is_chosen_as_elsewhere(auditmw, db):
+    wanted = ("tail", "--no-follow", "--user", "alice")
+    shown = auditmw(*wanted, "--format", "json", db=db).out
+    assert [json.loads(line)["user_id"] for line in shown.splitlines()] == ["alice", "alice"]
+    assert auditmw(*wanted, "--json", db=db).out == shown
+    header, *lines = auditmw(*wanted, "--format", "csv", db=db).out.splitlines()
+    assert (header.split(",")[:2], len(lines)) == (list(json.loads(shown.splitlines()[0]))[:2], 2)
+
+
 def test_it_follows_what_another_process_stores_until_it_is_interrupted(db):
     command = [sys.executable, "-m", "auditmw", "tail", "--db", db, "-n", "1", "--every", "0.05", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -11,7 +11,7 @@ from rich.text import Text
 from auditmw.checkup import Finding, examine
 from auditmw.cli import DONE, FAILED
 from auditmw.cli.opening import DatabaseOption, required
-from auditmw.cli.output import Format, console, write_json
+from auditmw.cli.output import Format, console, write_csv, write_json
 
 EXAMPLES: Final = ("auditmw doctor --db sqlite:///audit.db", "auditmw doctor --format json")
 _STYLES: Final = {"ok": "green", "warning": "yellow", "problem": "red"}
@@ -33,10 +33,8 @@ def doctor(
         for finding in findings:
             table.add_row(Text(finding.state, _STYLES[finding.state]), finding.what, Text(finding.found))
         console().print(table)
+    elif form is Format.json:
+        write_json(finding._asdict() for finding in findings)
     else:
-        write_json(_fields(finding) for finding in findings)
+        write_csv(Finding._fields, [finding._asdict() for finding in findings])
     return FAILED if any(finding.state == "problem" for finding in findings) else DONE
-
-
-def _fields(finding: Finding) -> dict[str, str]:
-    return {"state": finding.state, "what": finding.what, "found": finding.found}

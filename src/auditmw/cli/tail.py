@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import anyio
@@ -11,9 +12,10 @@ from rich.text import Text
 
 from auditmw.cli import DONE
 from auditmw.cli.opening import DatabaseOption, reading
-from auditmw.cli.output import STATUS_STYLES, console, write_json
+from auditmw.cli.output import STATUS_STYLES, Format, console, write_csv, write_json
 from auditmw.cli.reads import ActorOption, on_record
-from auditmw.entry import KINDS, STATUSES, AuditEntry
+from auditmw.entry import JSON_NAMES, KINDS, STATUSES, AuditEntry
+from auditmw.exporters.csv import rows
 from auditmw.following import follow
 from auditmw.querying import about_query
 from auditmw.rollups.calls import tokens_of
@@ -41,7 +43,8 @@ def tail(
     every: Annotated[float, typer.Option("--every", min=0.05, help="Seconds between two looks.")] = 1.0,
     following: Annotated[bool, typer.Option("--follow/--no-follow", help="Go on until interrupted.")] = True,
     actor: ActorOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    form: Annotated[Format, typer.Option("--format", help="How to show them.")] = Format.table,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> int:
     """Show the last entries, then each new one when it is stored. End it with Ctrl-C."""
     wanted: dict[str, Any] = {
@@ -52,8 +55,10 @@ def tail(
         "action": action,
         "kind": kind,
     }
-    show = _json_line if as_json else _line
+    show = _SHOWN[Format.json if as_json else form]
     with reading(db) as trail, on_record(trail, "tail", actor=actor, **about_query(wanted)) as told:
+        if show is _csv_line:
+            write_csv(JSON_NAMES, [])
         if not following:
             found = list(trail.pages(**wanted, newest_first=True, limit=lines).blocking())
             told(len(found))
@@ -78,6 +83,10 @@ def _json_line(entry: AuditEntry) -> None:
     write_json([entry.to_dict()])
 
 
+def _csv_line(entry: AuditEntry) -> None:
+    sys.stdout.write(rows(JSON_NAMES, [entry.to_dict()]))
+
+
 def _line(entry: AuditEntry) -> None:
     screen = console()
     screen.print(line_of(entry), soft_wrap=True)
@@ -99,6 +108,13 @@ def line_of(entry: AuditEntry) -> Text:
         (printable(entry.request_id), "dim"),
     ]
     return Text("  ").join(Text(text, style=style) for text, style in parts if text)
+
+
+_SHOWN: Final[dict[Format, Callable[[AuditEntry], None]]] = {
+    Format.table: _line,
+    Format.json: _json_line,
+    Format.csv: _csv_line,
+}
 
 
 def _shown(value: Any) -> str:
