@@ -44,7 +44,8 @@ def erase(
     """Erase a person: values and salts go in every copy, and every proof still holds.
 
     Exit code 0 when all is erased, 2 when a floor, a hold or a running process keeps something, 3 for an unknown
-    person. What is kept goes by itself when the hold is released, or when `auditmw retain` runs after the floor.
+    person, 1 when all is done and the receipt could only be printed. What is kept goes by itself when the
+    hold is released, or when `auditmw retain` runs after the floor.
     """
     person = Person.of(user, subject, tenant)
     url = required(db)
