@@ -138,7 +138,7 @@ def test_another_key_than_the_trails_own_is_refused(tmp_path):
     [
         (None, 0o600, "cannot be read"),
         ("not hex", 0o600, "64 hex digits"),
-        ("abcd", 0o600, "auditmw keys"),
+        ("abcd", 0o600, "openssl rand -hex 32"),
         ("ab" * 32, 0o644, "chmod 600"),
         (b"\xff\xfe", 0o600, "cannot be read"),
     ],
