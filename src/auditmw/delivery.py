@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from random import SystemRandom
 from typing import Final
 
 import msgspec
@@ -36,6 +36,7 @@ LOST_AT_ONCE: Final = 1000
 SET_ASIDE: Final = "set_aside"
 WAITING: Final = (StoreUnavailable, ConfigurationError, SchemaMismatch, KeyMismatch)
 """What an operator can put right while entries wait: no entry is to blame."""
+_jitter: Final = SystemRandom()  # the application's own random numbers stay as it has seeded them
 
 
 class Delivery:
@@ -149,7 +150,7 @@ class Delivery:
             report("auditmw.store_unavailable", error=str(error), meaning="entries wait in the journal")
         self._health.last_store_error = str(error)
         if not self._give_up():
-            await self._pause(self._retry_seconds * random.uniform(0.5, 1))
+            await self._pause(self._retry_seconds * _jitter.uniform(0.5, 1))
         self._retry_seconds = min(LAST_RETRY_SECONDS, self._retry_seconds * 2)
 
     def succeeded(self) -> None:
