@@ -33,9 +33,12 @@ def test_the_format_is_chosen_as_elsewhere(auditmw, db):
 def test_it_follows_what_another_process_stores_until_it_is_interrupted(db):
     command = [sys.executable, "-m", "auditmw", "tail", "--db", db, "-n", "1", "--every", "0.05", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert json.loads(process.stdout.readline())["tenant"] == "acme"
-        with AuditTrail(db) as trail, trail.call(user_id="late", model="m"):
-            pass
-        assert json.loads(process.stdout.readline())["user_id"] == "late"
-        os.kill(process.pid, signal.SIGINT)
-        assert process.wait(10) == 0
+        try:
+            assert json.loads(process.stdout.readline())["tenant"] == "acme"
+            with AuditTrail(db) as trail, trail.call(user_id="late", model="m"):
+                pass
+            assert json.loads(process.stdout.readline())["user_id"] == "late"
+            os.kill(process.pid, signal.SIGINT)
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
