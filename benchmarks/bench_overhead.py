@@ -35,8 +35,8 @@ OWN = (
     "auditmw_audited",
     "naive_sqlite",
 )
-PEERS = ("sdk_tracing", "otel_genai", "openllmetry", "openinference", "logfire")
-CALLS = {"create": 1800, "short": 1800, "stream": 120, "concurrent": 3000, "large": 20}
+PEERS = ("sdk_tracing", "otel_genai", "openllmetry", "openinference", "logfire", "langfuse", "mlflow")
+CALLS = {"create": 1800, "short": 1800, "stream": 120, "concurrent": 3000, "streams": 800, "large": 20}
 
 
 def main() -> None:
@@ -54,10 +54,11 @@ def main() -> None:
         else [*OWN, *(PEERS if options.peers else ())]
     )
     pythons = {name: python_of(name) for name in names}
+    modes = {name: getattr(importlib.import_module(f"contenders.{name}"), "MODES", CALLS) for name in names}
     results: dict[str, dict[str, dict[str, list[float]]]] = {}
     for mode in options.modes:
         for _ in range(options.rounds):
-            for name in names:
+            for name in (name for name in names if mode in modes[name]):
                 for key, value in run(pythons[name], name, mode).items():
                     results.setdefault(mode, {}).setdefault(name, {}).setdefault(key, []).append(value)
     for mode, contenders in results.items():
@@ -95,7 +96,9 @@ def run(python: str, name: str, mode: str) -> dict[str, float]:
 
 def show(mode: str, contenders: dict[str, dict[str, list[float]]]) -> None:
     """A table of medians."""
-    {"concurrent": show_concurrent, "large": show_large}.get(mode, show_in_turn)(mode, contenders)
+    {"concurrent": show_concurrent, "streams": show_concurrent, "large": show_large}.get(mode, show_in_turn)(
+        mode, contenders
+    )
 
 
 def show_large(mode: str, contenders: dict[str, dict[str, list[float]]]) -> None:
@@ -121,11 +124,17 @@ def show_concurrent(mode: str, contenders: dict[str, dict[str, list[float]]]) ->
 
 
 def show_in_turn(mode: str, contenders: dict[str, dict[str, list[float]]]) -> None:
-    """The same where every process made the bare calls too."""
-    print(f"\n{mode}: each beside bare calls in the same process; calling thread, and ratio of the whole process")
+    """What is added where every process made the bare calls too."""
+    print(
+        f"\n{mode}: each beside bare calls in the same process; calling thread, clock, and ratio of the whole process"
+    )
     for name, figures in contenders.items():
-        bare, added, ratio, process = (statistics.median(figures[key]) for key in ("bare", "added", "ratio", "process"))
-        print(f"  {name:20} bare {bare:9.1f} us   added {added:8.1f} us   ratio {ratio:.3f}   process {process:.3f}")
+        keys = ("bare", "added", "wall", "ratio", "process")
+        bare, added, wall, ratio, process = (statistics.median(figures[key]) for key in keys)
+        print(
+            f"  {name:20} bare {bare:9.1f} us   added {added:8.1f}   wall {wall:+8.1f}   "
+            f"ratio {ratio:.3f}   process {process:.3f}"
+        )
 
 
 if __name__ == "__main__":

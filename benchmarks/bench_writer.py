@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=40_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--stores", nargs="+", default=["sqlite", "postgres", "jsonl"])
-    parser.add_argument("--processes", nargs="+", type=int, default=[1, 4])
+    parser.add_argument("--processes", nargs="+", type=int, default=[1, 2, 4, 8])
     saved.add_option(parser)
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()

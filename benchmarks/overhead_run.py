@@ -1,15 +1,16 @@
 """One contender in one process: makes calls through the real SDK on a transport that answers at once, and measures.
 
-    python overhead_run.py CONTENDER create|short|stream|concurrent|large CALLS
+    python overhead_run.py CONTENDER create|short|stream|concurrent|streams|large CALLS
 
 But for `large`, bare calls and the contender's are made in turn in one process, for two processes of one program differ
 by a tenth on a shared machine. Prints one line of JSON:
 
-- for `create`, `short` and `stream`: `bare` and `added`, microseconds of the calling thread, and `ratio`, medians over
-  pairs of blocks; `process`, the same ratio with what other threads took until the contender was closed;
-- for `concurrent`, 100 callers of a provider that takes 100 to 400 ms: what the contender adds to the percentiles of
-  the time that a call takes beyond that (`p50`, `p99`) and of the event loop's lag (`lag_p99`), in milliseconds, and
-  those of the bare calls;
+- for `create`, `short` and `stream`: `bare` and `added`, microseconds of processor time of the calling thread, `ratio`,
+  and `wall`, microseconds added on the clock, medians over pairs of blocks; `process`, the same ratio with what other
+  threads took until the contender was closed;
+- for `concurrent` (create) and `streams`, 100 callers of a provider that takes 100 to 400 ms: what is added to the
+  percentiles of the time that a call takes beyond that (`p50`, `p99`) and of the event loop's lag (`lag_p99`), in
+  milliseconds, and those of the bare calls;
 - for `large` (1 MB of prompt, 1 MB of answer) how long the loop was blocked at most in a call, in milliseconds.
 """
 
@@ -132,7 +133,7 @@ async def in_turn(bare, contender, mode, calls):
     call = {"create": create, "short": short, "stream": stream}[mode]
     size = max(1, calls // BLOCKS)
     warm = max(1, size // 5)
-    seconds = {False: [], True: []}
+    seconds, walls = {False: [], True: []}, {False: [], True: []}
     for clients in (nullcontext(bare), contender):
         with clients as client:
             for _ in range(max(5, calls // 20)):
@@ -143,10 +144,11 @@ async def in_turn(bare, contender, mode, calls):
         with contender if recorded else nullcontext(bare) as client:
             for _ in range(warm):
                 await call(client)
-            started = time.thread_time()
+            started, clock = time.thread_time(), time.perf_counter()
             for _ in range(size):
                 await call(client)
             seconds[recorded].append((time.thread_time() - started) / size)
+            walls[recorded].append((time.perf_counter() - clock) / size)
     own = time.thread_time() - thread
     contender.end()
     elsewhere = (time.process_time() - process - own) / (BLOCKS * (size + warm))
@@ -156,18 +158,20 @@ async def in_turn(bare, contender, mode, calls):
     return {
         "bare": without * 1e6,
         "added": added * 1e6,
+        "wall": statistics.median(after - before for before, after in zip(*walls.values(), strict=True)) * 1e6,
         "ratio": statistics.median(after / before for before, after in pairs),
         "process": (without + added + elsewhere) / without,
     }
 
 
-async def concurrent(bare, contender, calls):
+async def concurrent(bare, contender, mode, calls):
     """What 100 callers at once wait beyond the provider's delay, and how late the loop is, in parts of both in turn."""
+    call = {"concurrent": create, "streams": stream}[mode]
     waits, lags = {False: [], True: []}, {False: [], True: []}
     for part in range(-2, 2 * PARTS):
         recorded = part % 2 == 1
         with contender if recorded else nullcontext(bare) as client:
-            waited, late = await at_once(client, calls // PARTS)
+            waited, late = await at_once(client, call, calls // PARTS)
         if part >= 0:  # the first of each starts what has to be started
             waits[recorded] += waited
             lags[recorded] += late
@@ -184,7 +188,7 @@ async def concurrent(bare, contender, calls):
     return result
 
 
-async def at_once(client, calls):
+async def at_once(client, call, calls):
     """Seconds that each of so many calls took beyond its delay, and that each sleep of 2 ms of the loop was late."""
     waited, late = [], []
     done = asyncio.Event()
@@ -195,7 +199,7 @@ async def at_once(client, calls):
             delay = RANDOM.uniform(0.1, 0.4)
             DELAY.set(delay)
             started = time.perf_counter()
-            await create(client)
+            await call(client)
             waited.append(time.perf_counter() - started - delay)
 
     async def watch():
@@ -243,8 +247,8 @@ def main():
             with contender as client:
                 result = asyncio.run(blocked(client, calls))
             contender.end()
-        elif mode == "concurrent":
-            result = asyncio.run(concurrent(sdk(), contender, calls))
+        elif mode in {"concurrent", "streams"}:
+            result = asyncio.run(concurrent(sdk(), contender, mode, calls))
         else:
             result = asyncio.run(in_turn(sdk(), contender, mode, calls))
     print(json.dumps(result))

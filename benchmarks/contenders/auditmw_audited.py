@@ -5,6 +5,8 @@ from types import SimpleNamespace
 from auditmw import AuditTrail
 from auditmw.middleware import CostCalculator, Hasher, Timer, Writer
 
+MODES = ("create", "short", "concurrent", "large")
+
 
 def set_up(client, folder):
     trail = AuditTrail(f"sqlite:///{folder}/audit.db", pipeline=[Writer(), Hasher(), CostCalculator(), Timer()])
@@ -15,4 +17,4 @@ def set_up(client, folder):
     async def answer(**request):
         return await client.messages.create(**request)
 
-    return SimpleNamespace(messages=SimpleNamespace(create=answer, stream=client.messages.stream)), trail.close
+    return SimpleNamespace(messages=SimpleNamespace(create=answer)), trail.close

@@ -19,6 +19,15 @@ def in_the_way(directory: Path) -> None:
     directory.write_text("")
 
 
+def sealed_in(directory: Path) -> list[str]:
+    """The ids of the calls in the journal of a dead process, whose numbers have no gap."""
+    [orphan] = orphans(directory)
+    with orphan:
+        found = list(orphan.sealed())
+    assert [record.seq for record in found] == list(range(1, len(found) + 1))
+    return [entry.request_id for entry in (decode(record.payload) for record in found) if entry.kind != "control"]
+
+
 def test_with_continue_a_full_disk_costs_crash_safety_and_no_entry(make_trail, store, small_disk):
     trail = make_trail(journal_dir=small_disk / "journal")
     store.on = False
@@ -49,11 +58,7 @@ def test_what_could_not_be_journalled_is_as_soon_as_there_is_room(make_trail, st
     filler.unlink()
     eventually(lambda: trail.health().journal_error is None)
     made.append(record(trail, "after"))
-    [orphan] = orphans(crashed(small_disk / "journal"))
-    sealed = [decode(found.payload) for found in orphan.sealed()]
-    orphan.release()
-    assert [entry.request_id for entry in sealed if entry.kind != "control"] == made
-    assert [found.seq for found in orphan.sealed()] == list(range(1, len(sealed) + 1))
+    assert sealed_in(crashed(small_disk / "journal")) == made
     store.on = True
     trail.sync.flush(10)
     assert [entry.request_id for entry in asyncio.run(store.entries(kind="llm"))] == made
@@ -67,10 +72,7 @@ def test_a_call_that_finds_room_again_has_those_before_it_journalled_first(make_
     made += [record(trail, "during", metadata={"x": "x" * 500}) for _ in range(10)]
     filler.unlink()
     made.append(record(trail, "after"))
-    [orphan] = orphans(crashed(small_disk / "journal"))
-    found = [decode(record.payload) for record in orphan.sealed()]
-    orphan.release()
-    assert [entry.request_id for entry in found if entry.kind != "control"] == made
+    assert sealed_in(crashed(small_disk / "journal")) == made
 
 
 def test_closing_on_a_full_disk_says_how_many_entries_are_lost(make_trail, store, small_disk, capsys):

@@ -93,7 +93,7 @@ class SqliteStore:
                 if not read_only:
                     self._writer = await connect(self._path, write=True)
                     await migrate(self._writer)
-                self._still = Still.of(self._path)
+                self._still = Still.of(self._path) if read_only else None
                 self._reader = await connect(self._path, write=False)
                 if not await holds_trail(self._reader):
                     raise NoTrail(no_trail(self._path))

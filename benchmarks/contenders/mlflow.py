@@ -1,0 +1,16 @@
+"""MLflow's automatic logging of Anthropic into its SQLite store; it records no streams."""
+
+from functools import partial
+
+PACKAGES = ("mlflow==3.17.2",)
+MODES = ("create", "short", "concurrent", "large")
+
+
+def set_up(client, folder):
+    import mlflow
+    import mlflow.anthropic
+
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    mlflow.set_experiment("benchmark")
+    autolog = partial(mlflow.anthropic.autolog, silent=True)
+    return client, mlflow.flush_trace_async_logging, autolog, partial(autolog, disable=True)
