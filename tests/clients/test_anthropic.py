@@ -16,6 +16,7 @@ import pytest
 
 import auditmw.clients
 from auditmw import AuditTrail, Blocked, CallBlocked
+from auditmw.clients import batches
 from auditmw.errors import ConfigurationError, MissingExtra
 from auditmw.middleware import default_pipeline
 from auditmw.testing import Answer, Drop, Gzip, Hang, StandInProvider, Status
@@ -286,6 +287,31 @@ def test_a_batch_is_a_request_and_each_of_its_results_an_llm_entry(provider, cli
     batch = submit(client)
     assert len(list(client.messages.batches.results(batch.id))) == 4
     check_batch(stored(), batch.id, provider)
+
+
+def test_batch_results_that_are_read_again_are_counted_once(client, stored):
+    batch = submit(client)
+    for _ in range(2):
+        assert len(list(client.messages.batches.results(batch.id))) == 4
+    entries = stored()
+    assert len([entry for entry in entries if entry.kind == "llm"]) == 4
+    assert len([entry for entry in entries if (entry.kind, entry.action) == ("request", "batches.results")]) == 2
+
+
+def test_more_results_than_are_remembered_are_all_recorded(client, stored, monkeypatch):
+    monkeypatch.setattr(batches, "RESULTS_REMEMBERED", 2)
+    list(client.messages.batches.results(submit(client).id))
+    assert len([entry for entry in stored() if entry.kind == "llm"]) == 4
+
+
+def test_an_uploaded_file_is_a_request_and_nobody_is_told_that_it_was_read(trail, stored):
+    body = {"id": "f", "type": "file", "filename": "a", "mime_type": "text/plain", "size_bytes": 2, "created_at": "x"}
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, json=body))
+    with anthropic.Anthropic(api_key="test", http_client=httpx2.Client(transport=transport)) as plain:
+        trail.wrap(plain).beta.files.upload(file=("a.txt", b"card 4111 1111 1111 1111"))
+    [entry] = stored()
+    assert (entry.kind, entry.action, entry.status) == ("request", "files", "success")
+    assert (entry.sanitization, entry.input_hash) == (None, None)
 
 
 def test_batch_results_read_inside_an_audited_function_belong_to_their_listing(trail, client, stored):

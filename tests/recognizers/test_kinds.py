@@ -153,6 +153,15 @@ FOUND = {
         "credentials: bob@example.com / ⟦SecureP@ss8901⟧",
         '<add key="Password" value="⟦Cleartext1word⟧" />',
         "?access_token=⟦k3J9dQ2mX7bV5nR1pL8s⟧",
+        "Server=tcp:db1.acme.net,1433;Database=crm;User ID=sa;Password=⟦kV9$xq2L!m⟧;Encrypt=True;",
+        "Server=db;Uid=sa;Pwd=⟦kV9$xq2L⟧;",
+        "Host=db;Username=app;Password=⟦kV9xq2L12⟧;Database=x",
+        "grant_type=password&username=bob&password=⟦kV9xq2L12⟧",
+        "https://h.example/login?user=bob&password=⟦kV9xq2L12⟧",
+        "<server><password>⟦kV9$xq2L!m⟧</password></server>",
+        '{"name":"password","value":"⟦Pa55word!9⟧"}',
+        '{"name": "DB_PASSWORD", "value": "⟦Pa55word!9⟧"}',
+        "- name: DB_PASSWORD\n  value: ⟦kV9xq2L12⟧\n",
     ],
 }
 
@@ -274,6 +283,10 @@ NOT_FOUND = {
         "tokenizer = Tokenizer1()",
         '"password": "ENC(2dfRFqV/cS6TzRd)"',
         '<input name="authenticity_token" value="7SWaFo1hsC6oovfBsJF">',
+        '{"name": "csrf_token", "value": "7SWaFo1hsC6oovfBsJF"}',
+        "make passwd >backup2024",
+        "<label>Password>Enter1here",
+        "https://example.com/x?a=1&key=cor9hVV8EN1u",
     ],
 }
 

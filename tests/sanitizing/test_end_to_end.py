@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anthropic
 import anyio
+import httpx2
 import openai
 import pytest
 
@@ -172,6 +173,56 @@ async def test_the_input_of_a_tool_comes_back_as_valid_json(claude, provider):
     async with claude.messages.stream(**asked) as stream:
         final = await stream.get_final_message()
     assert final.content[-1].input == {"said": PROMPT}
+    assert_nothing_left(provider)
+
+
+PEM = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC" * 4 + "\n-----END PRIVATE KEY-----"
+SAID = f'the {PEM} and password: f4K#e\\xz9Q"k'
+SCHEMA = {"type": "object", "const": {"said": SAID}}
+"""The stand-in answers with what fits: the token that stands for the value when it gets there."""
+
+
+def test_an_answer_in_json_comes_back_as_valid_json(trail):
+    with StandInProvider() as provider:
+        with anthropic.Anthropic(api_key="k", base_url=provider.url, max_retries=0) as plain:
+            client = trail.wrap(plain)
+            ask = {**ASK, "messages": [{"role": "user", "content": "say it"}]}
+            ask["output_config"] = {"format": {"type": "json_schema", "schema": SCHEMA}}
+            assert json.loads(client.messages.create(**ask).content[0].text) == {"said": SAID}
+            with client.messages.stream(**ask) as stream:
+                assert json.loads(stream.get_final_message().content[0].text) == {"said": SAID}
+        with openai.OpenAI(api_key="k", base_url=provider.openai_url, max_retries=0) as plain:
+            client = trail.wrap(plain)
+            schema = {"name": "s", "schema": SCHEMA}
+            chat = {"model": "gpt-5", "messages": [{"role": "user", "content": "say it"}]}
+            chat["response_format"] = {"type": "json_schema", "json_schema": schema}
+            whole = client.chat.completions.create(**chat)
+            assert json.loads(whole.choices[0].message.content) == {"said": SAID}
+            parts = [part for part in client.chat.completions.create(**chat, stream=True) if part.choices]
+            assert json.loads("".join(part.choices[0].delta.content or "" for part in parts)) == {"said": SAID}
+            ask = {"model": "gpt-5", "input": "say it", "text": {"format": {"type": "json_schema", **schema}}}
+            assert json.loads(client.responses.create(**ask).output_text) == {"said": SAID}
+            events = list(client.responses.create(**ask, stream=True))
+            deltas = "".join(e.delta for e in events if e.type == "response.output_text.delta")
+            assert json.loads(deltas) == {"said": SAID}
+            [completed] = [e.response for e in events if e.type == "response.completed"]
+            assert json.loads(completed.output_text) == {"said": SAID}
+        assert all(b"MIIEvQ" not in request.body and b"xz9Q" not in request.body for request in provider.requests)
+
+
+def test_a_stream_that_the_users_own_hook_has_read_comes_back_with_its_values(trail, provider):
+    hooks = {"response": [lambda response: response.read()]}
+    with openai.OpenAI(
+        api_key="k", base_url=provider.openai_url, max_retries=0, http_client=httpx2.Client(event_hooks=hooks)
+    ) as plain:
+        chat = {"model": "gpt-5", "messages": [{"role": "user", "content": PROMPT}], "stream": True}
+        parts = [part for part in trail.wrap(plain).chat.completions.create(**chat) if part.choices]
+    assert "".join(part.choices[0].delta.content or "" for part in parts) == f"you said {PROMPT}"
+    with anthropic.Anthropic(
+        api_key="k", base_url=provider.url, max_retries=0, http_client=httpx2.Client(event_hooks=hooks)
+    ) as plain:
+        with trail.wrap(plain).messages.stream(**ASK) as stream:
+            assert stream.get_final_text() == f"you said {PROMPT}"
     assert_nothing_left(provider)
 
 

@@ -378,8 +378,10 @@ def test_thinking_in_a_stream_passes_as_it_is(tokens):
         lambda text: {"function_call": {"arguments": text}},
         lambda text: {"tool_calls": [{"index": 2, "custom": {"input": text}}]},
         lambda text: {"refusal": text},
+        lambda text: {"reasoning_content": text},
+        lambda text: {"audio": {"transcript": text}},
     ],
-    ids=["function_call", "custom", "refusal"],
+    ids=["function_call", "custom", "refusal", "reasoning_content", "transcript"],
 )
 def test_what_is_held_back_comes_in_an_event_of_the_same_form(tokens, delta):
     def chunk(text):

@@ -258,6 +258,25 @@ def test_what_is_signed_encrypted_or_a_picture_is_left_and_counted(clean, block,
     assert call.sanitization_count == 1
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"type": "text", "media_type": "text/plain", "data": f"//validate before charging\n// test card {CARD}"},
+        {"type": "text", "media_type": "text/plain", "data": f"//v{CARD.replace(' ', '')}"},
+        {"type": "base64", "media_type": "application/pdf", "data": f"JVBERi0 {CARD}"},
+    ],
+)
+def test_a_text_that_begins_like_a_picture_or_sound_is_read(clean, source):
+    call = clean(Sanitizer(), messages([{"type": "document", "source": source}]))
+    assert call.sanitization == {"CARD": 1}
+    assert "1111" not in call.request["messages"][0]["content"][0]["source"]["data"]
+
+
+def test_a_file_that_only_claims_to_be_a_pdf_is_read(clean):
+    call = clean(Sanitizer(), messages([{"file_data": f"data:application/pdf;base64,JVBERi0 {CARD}"}]))
+    assert call.sanitization == {"CARD": 1}
+
+
 def test_credentials_for_mcp_servers_go_where_they_are_needed(clean):
     servers = [{"type": "url", "url": "mcp.example", "name": "m", "authorization_token": KEY}]
     tools = [{"type": "mcp", "server_label": "m", "headers": {"authorization": f"Bearer {KEY}"}, "authorization": KEY}]

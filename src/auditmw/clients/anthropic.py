@@ -68,6 +68,7 @@ class AnthropicMiddleware(Middleware):
         self._recorder = recorder
         self._answers = answers
         self._retried: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._results: OrderedDict[str, None] = OrderedDict()
 
     def records_to(self, recorder: Recorder) -> bool:
         """Whether this middleware records to that trail."""
@@ -133,7 +134,7 @@ class AnthropicMiddleware(Middleware):
             path = urlsplit(path).path
         if path.startswith(f"{MESSAGES}/batches/") and path.endswith("/results"):
             call = self._recorder.draft(kind="request", provider=reader.name, action="batches.results")
-            call.before_seal(lambda call: expand_batch_results(call, path, self._recorder))
+            call.before_seal(lambda call: expand_batch_results(call, path, self._recorder, self._results))
             return call
         if request.method.lower() != "post":
             return None
@@ -143,7 +144,7 @@ class AnthropicMiddleware(Middleware):
             provider=reader.name,
             call_id=call_id,
             attempt=attempt,
-            request=request.json,
+            request=None if request.options.files else request.json,  # a form, of which its files are never read
             reader=reader,
         )
         if call.kind == "request":
@@ -152,7 +153,7 @@ class AnthropicMiddleware(Middleware):
         return call
 
     def _as_sent(self, request: APIRequest, call: Call) -> APIRequest:
-        return request if call.request is request.json else request.copy(body=call.request)
+        return request if call.request is None or call.request is request.json else request.copy(body=call.request)
 
     def _note_retry(self, request: APIRequest, call: Call) -> None:
         key = request.options.idempotency_key

@@ -1,8 +1,9 @@
-"""Batch results: one entry for each answer in them, made hours after it was asked for."""
+"""Batch results: one entry for each answer in them, made hours after it was asked for, and once by one client."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections import OrderedDict
+from typing import Any, Final
 
 import msgspec
 
@@ -13,10 +14,14 @@ from auditmw.reading import decoded
 from auditmw.recorder import Recorder
 
 _STATUS: dict[str, Status] = {"succeeded": "success", "canceled": "cancelled"}
+RESULTS_REMEMBERED: Final = 50_000
 
 
-def expand_batch_results(listing: Call, path: str, recorder: Recorder) -> None:
-    """Make an `llm` entry of each result in a listing of batch results that was read."""
+def expand_batch_results(listing: Call, path: str, recorder: Recorder, known: OrderedDict[str, None]) -> None:
+    """Make an `llm` entry of each result in a listing of batch results that was read.
+
+    `known` has the ids of the latest results that this client has on record: who reads them again pays no second time.
+    """
     batch_id = path.split("/")[-2]
     raw = decoded(b"".join(listing.chunks), listing.content_encoding)
     whole_lines = raw.split(b"\n") if listing.status == "success" else raw.split(b"\n")[:-1]
@@ -24,19 +29,25 @@ def expand_batch_results(listing: Call, path: str, recorder: Recorder) -> None:
         if not line.strip():
             continue
         try:
-            _record(listing, batch_id, msgspec.json.decode(line, type=dict[str, Any]), recorder)
+            item = msgspec.json.decode(line, type=dict[str, Any])
+            call_id = f"{batch_id}/{item.get('custom_id')}"
+            if call_id not in known:
+                known[call_id] = None
+                _record(listing, batch_id, call_id, item, recorder)
         except Exception as error:  # the other results, and the listing itself, are recorded all the same
             listing.run.count("a batch result", error)
+    while len(known) > RESULTS_REMEMBERED:
+        known.popitem(last=False)
 
 
-def _record(listing: Call, batch_id: str, item: dict[str, Any], recorder: Recorder) -> None:
+def _record(listing: Call, batch_id: str, call_id: str, item: dict[str, Any], recorder: Recorder) -> None:
     reader = READERS["anthropic"]
     result = item.get("result") or {}
     outcome = result.get("type")
     call = recorder.draft(
         kind="llm",
         provider=reader.name,
-        call_id=f"{batch_id}/{item.get('custom_id')}",
+        call_id=call_id,
         parent_id=listing.request_id,
         action=listing.action,
         service_tier="batch",

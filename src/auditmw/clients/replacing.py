@@ -6,28 +6,23 @@ from contextlib import suppress
 from typing import Any
 
 import httpx2
-import msgspec
 
 from auditmw.call import Call
-from auditmw.wire import wire_json
+from auditmw.clients.whole import passed_on
 
 
 def replace_body(response: Any, call: Call) -> Any:
     """Have `on_chunk` functions see, and perhaps replace, a whole answer."""
     if response.http_response.is_error:
         return response
-    try:
-        body = msgspec.json.decode(response.http_response.content)
-    except (msgspec.MsgspecError, UnicodeDecodeError):  # sound, a file: nothing that is read or replaced
-        return response
-    replaced = call.run.pass_on(body)
-    if replaced is not body:
+    replaced = passed_on(response.http_response.content, call)
+    if replaced is not None:
         original: httpx2.Response = response.http_response
         headers = [(k, v) for k, v in original.headers.items() if k not in {"content-length", "content-encoding"}]
         response.http_response = httpx2.Response(
             original.status_code,
             headers=headers,
-            content=wire_json(replaced),
+            content=replaced,
             request=original.request,
             extensions=original.extensions,
         )

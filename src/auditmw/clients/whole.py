@@ -67,21 +67,30 @@ def _take_content(response: httpx2.Response, call: Call) -> None:
     call.content_encoding = None
 
 
+def passed_on(content: bytes, call: Call) -> bytes | None:
+    """A whole body as the `on_chunk` functions want the caller to see it; None where they leave it as it is."""
+    if "event" in (call.content_type or ""):
+        passed = call.run.pass_on(content) + (call.run.rest() or b"")
+        return None if passed == content else passed
+    try:
+        body = msgspec.json.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # sound, a file: nothing that is read or replaced
+        return None
+    replaced = call.run.pass_on(body)
+    return None if replaced is body else wire_json(replaced)
+
+
 def as_passed_on(response: httpx2.Response, call: Call) -> httpx2.Response:
     """A response that was read ahead, as the `on_chunk` functions want the caller to see it."""
     if not call.chunk_hooks or response.is_error:
         return response
-    try:
-        body = msgspec.json.decode(decoded(b"".join(call.chunks), call.content_encoding))
-    except (msgspec.MsgspecError, UnicodeDecodeError):  # sound, a file: nothing that is read or replaced
-        return response
-    passed = call.run.pass_on(body)
-    if passed is body:
+    passed = passed_on(decoded(b"".join(call.chunks), call.content_encoding), call)
+    if passed is None:
         return response
     return httpx2.Response(
         response.status_code,
         headers=[(k, v) for k, v in response.headers.multi_items() if k not in {"content-length", "content-encoding"}],
-        stream=WholeBody(wire_json(passed), response.stream),
+        stream=WholeBody(passed, response.stream),
         request=response.request,
         extensions=response.extensions,
         history=response.history,

@@ -27,7 +27,7 @@ _WRITTEN = (
 )  # fmt: skip
 _ASSIGNED = Regex(
     rb"[0-9A-Za-z_.\[\]-]{0,30}(?:\\{0,3}[\"'\x60])?\]?(?:: ?(?:str|String|string|Optional\[str\]))?[ \t]{0,4}"
-    rb"(==|!=|:=|=>|value=|=|:|,)[ \t]{0,4}\\{0,3}([rbfu]{0,2}(?:\"\"\"|'''|[\"'\x60]))?"
+    rb"(==|!=|:=|=>|value=|,?[ \t\r\n]{1,24}value: |,[ \t\r\n]{0,24}\\{0,3}[\"']value\\{0,3}[\"'][ \t]?:|=|:|,|>)[ \t]{0,4}\\{0,3}([rbfu]{0,2}(?:\"\"\"|'''|[\"'\x60]))?"
 )
 _TOLD = Regex(rb"(?:ords?|wd|wort|e\xffa|na)?(?: (?:is|was|are|lautet|ist|es|est|to))?:? ([\"'\x60])?")
 _SOMETHING_OF = Regex(
@@ -103,7 +103,7 @@ class PasswordRecognizer:
                 continue  # nothing is assigned to a name that goes on and on
             if view.lower[max(0, start - 8) : start].endswith(_PUBLIC):
                 continue
-            span = _assigned(data, start, end)
+            span = _assigned(data, start, end, spoken=keyword in _SPOKEN)
             if span is None and keyword in _SPOKEN:
                 span = _told(data, end)
             if span is None and data.rfind(b"-", max(0, start - _BEFORE), start) >= 0:
@@ -122,7 +122,7 @@ def _second_of_pair(data: bytes, name: int, start: int, end: int) -> tuple[int, 
     return start, end
 
 
-def _assigned(data: bytes, begin: int, end: int) -> tuple[int, int] | None:
+def _assigned(data: bytes, begin: int, end: int, *, spoken: bool) -> tuple[int, int] | None:
     """The value after the name and an operator; a comma is one only before a quoted value."""
     if data[end - 1] in b':="':
         end -= 1
@@ -133,7 +133,7 @@ def _assigned(data: bytes, begin: int, end: int) -> tuple[int, int] | None:
     operator, tail = data[at:after], data[end:at].rstrip(b" \t\"'\\\x60]")
     if tail and _SOMETHING_OF.search(tail):
         return None
-    if operator == b"value=" and data[begin:end].lower() != b"passw":
+    if b"value" in operator and data[begin:end].lower() != b"passw":
         return None  # a token in a form; a password in a configuration file is one
     at, after = match.span(2)
     if at < after:
@@ -145,6 +145,10 @@ def _assigned(data: bytes, begin: int, end: int) -> tuple[int, int] | None:
         span = _bare(data, span[1] + 3) if data[span[1] : span[1] + 3] == b" / " else None
     if span is None or not _is_bare_secret(data[span[0] : span[1]]):
         return None
+    if operator == b">" and data[span[1] : span[1] + 2] != b"</":
+        return None  # only what fills an element is its value
+    if spoken:
+        return span
     if span[1] - span[0] < _SHORTEST_IN_QUERY and _IN_QUERY.search(data[max(0, begin - _BEFORE) : begin]):
         return None  # the page tokens that many sites put into their addresses
     return span

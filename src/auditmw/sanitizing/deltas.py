@@ -127,8 +127,10 @@ def _choice_texts(choice: dict[str, Any]) -> Iterator[tuple[tuple[Any, ...], dic
     delta = choice.get("delta")
     if not isinstance(delta, dict):
         return
-    yield ("delta", "content"), delta, "content"
-    yield ("delta", "refusal"), delta, "refusal"
+    for field in ("content", "refusal", "reasoning_content", "reasoning"):
+        yield ("delta", field), delta, field
+    if isinstance(delta.get("audio"), dict):
+        yield ("delta", "audio", "transcript"), delta["audio"], "transcript"
     if isinstance(delta.get("function_call"), dict):
         yield ("delta", "function_call", "arguments"), delta["function_call"], "arguments"
     calls = delta.get("tool_calls")

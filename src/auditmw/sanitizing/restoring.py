@@ -8,15 +8,20 @@ from typing import Any, Final
 
 from auditmw.sanitizing.document import Document
 from auditmw.sanitizing.rebuilding import Changes, rebuilt
+from auditmw.sanitizing.structured import is_answer
 from auditmw.sanitizing.tokens import SUFFIX_LENGTH, Tokens
 
 _PART_OF_TOKEN: Final = re.compile(r"[0-9A-Za-z_]*\Z")
 
 
 class Restorer:
-    """Restores the tokens of one request, in upper, lower or mixed case: models change it."""
+    """Restores the tokens of one request, in upper, lower or mixed case: models change it.
 
-    def __init__(self, tokens: Tokens) -> None:
+    With `json_answers` the texts of the answer are JSON themselves, and stay so.
+    """
+
+    def __init__(self, tokens: Tokens, *, json_answers: bool = False) -> None:
+        self.json_answers = json_answers
         self._values = tokens.values
         names = sorted({token[: -SUFFIX_LENGTH - 1] for token in self._values}, key=len, reverse=True)
         alternatives = "|".join(map(re.escape, names))
@@ -61,7 +66,8 @@ class Restorer:
         changes = Changes()
         for segment in document.segments:
             said = document.text_of(segment)
-            text = self.text(said, in_json=segment.form == "json")
+            in_json = segment.form == "json" or (self.json_answers and is_answer(segment.holder, segment.slot))
+            text = self.text(said, in_json=in_json)
             if text is not said and segment.form in {"text", "json"}:
                 (changes.keys if segment.is_key else changes.values)[id(segment.holder), segment.slot] = text
         return rebuilt(document, changes) if changes else value

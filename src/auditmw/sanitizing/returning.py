@@ -8,6 +8,7 @@ from auditmw.call import Call
 from auditmw.sanitizing.framings import BinaryFrames, ServerSentEvents
 from auditmw.sanitizing.restoring import Restorer, TextStream
 from auditmw.sanitizing.streams import EventStream, Whole
+from auditmw.sanitizing.structured import asks_for_json
 from auditmw.sanitizing.tokens import Tokens
 
 
@@ -16,7 +17,7 @@ class Returning:
 
     def __init__(self, call: Call, tokens: Tokens) -> None:
         self._call = call
-        self._restorer = Restorer(tokens)
+        self._restorer = Restorer(tokens, json_answers=asks_for_json(call.request))
         self._bytes: EventStream | Whole | None = None
         self._texts: TextStream | None = None
 

@@ -9,6 +9,7 @@ import msgspec
 from auditmw.sanitizing.deltas import Ends, Part, ended, is_signed, parts
 from auditmw.sanitizing.framings import Framing
 from auditmw.sanitizing.restoring import Restorer, TextStream
+from auditmw.sanitizing.structured import ANSWERS
 from auditmw.wire import wire_json
 
 
@@ -52,7 +53,8 @@ class EventStream:
     def _restore_part(self, frame: bytes, part: Part, is_ended: Ends | None) -> bool:
         """Restore a part in its event; whether that has changed it."""
         stream = self._texts.setdefault(part.text_id, TextStream(self._restorer))
-        text = stream.feed(part.text, in_json=part.in_json)
+        in_json = part.in_json or (self._restorer.json_answers and part.field in ANSWERS)
+        text = stream.feed(part.text, in_json=in_json)
         if is_ended is not None and is_ended(part.text_id):
             text += stream.rest()
         part.owner[part.field] = text

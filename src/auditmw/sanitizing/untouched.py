@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,12 +14,13 @@ _BINARY_FIELDS: Final = frozenset({"data", "url", "image_url", "file_data"})
 _MAGIC: Final = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "JVBERi0", "SUQz", "//v", "//u")
 """How PNG, JPEG, GIF, WebP or WAV, PDF and MP3 begin in Base64: what only claims to be one is read as text."""
 _MEDIA: Final = ("image/", "application/pdf", "audio/", "video/")
+_BASE64: Final = string.ascii_letters.encode() + string.digits.encode() + b"+/=\r\n"
 
 
-def is_untouched(field: object, value: str) -> bool:
+def is_untouched(owner: Mapping[Any, Any], field: object, value: str) -> bool:
     """Whether this text of a block is encrypted, or the Base64 of a picture, sound or PDF."""
     if field in _BINARY_FIELDS:
-        return _is_binary(value)
+        return owner.get("type") != "text" and _is_binary(value)
     return isinstance(field, str) and field.startswith("encrypted_")
 
 
@@ -32,5 +34,10 @@ def is_credential(owner: Mapping[Any, Any], field: object) -> bool:
 def _is_binary(value: str) -> bool:
     if value.startswith("data:"):
         declared, marked, content = value[5:].partition(";base64,")
-        return bool(marked) and declared.startswith(_MEDIA) and content.startswith(_MAGIC)
-    return value.startswith(_MAGIC)
+        return bool(marked) and declared.startswith(_MEDIA) and _is_base64(content)
+    return _is_base64(value)
+
+
+def _is_base64(content: str) -> bool:
+    """Whether it begins like a picture, sound or PDF and goes on in Base64: `//v` begins many a comment too."""
+    return content.startswith(_MAGIC) and content.isascii() and not content.encode().translate(None, _BASE64)
