@@ -218,11 +218,13 @@ def test_a_stream_that_the_users_own_hook_has_read_comes_back_with_its_values(tr
         chat = {"model": "gpt-5", "messages": [{"role": "user", "content": PROMPT}], "stream": True}
         parts = [part for part in trail.wrap(plain).chat.completions.create(**chat) if part.choices]
     assert "".join(part.choices[0].delta.content or "" for part in parts) == f"you said {PROMPT}"
-    with anthropic.Anthropic(
-        api_key="k", base_url=provider.url, max_retries=0, http_client=httpx2.Client(event_hooks=hooks)
-    ) as plain:
-        with trail.wrap(plain).messages.stream(**ASK) as stream:
-            assert stream.get_final_text() == f"you said {PROMPT}"
+    with (
+        anthropic.Anthropic(
+            api_key="k", base_url=provider.url, max_retries=0, http_client=httpx2.Client(event_hooks=hooks)
+        ) as plain,
+        trail.wrap(plain).messages.stream(**ASK) as stream,
+    ):
+        assert stream.get_final_text() == f"you said {PROMPT}"
     assert_nothing_left(provider)
 
 

@@ -27,7 +27,8 @@ _WRITTEN = (
 )  # fmt: skip
 _ASSIGNED = Regex(
     rb"[0-9A-Za-z_.\[\]-]{0,30}(?:\\{0,3}[\"'\x60])?\]?(?:: ?(?:str|String|string|Optional\[str\]))?[ \t]{0,4}"
-    rb"(==|!=|:=|=>|value=|,?[ \t\r\n]{1,24}value: |,[ \t\r\n]{0,24}\\{0,3}[\"']value\\{0,3}[\"'][ \t]?:|=|:|,|>)[ \t]{0,4}\\{0,3}([rbfu]{0,2}(?:\"\"\"|'''|[\"'\x60]))?"
+    rb"(==|!=|:=|=>|value=|,?[ \t\r\n]{1,24}value: |,[ \t\r\n]{0,24}\\{0,3}[\"']value\\{0,3}[\"'][ \t]?:|=|:|,|>)"
+    rb"[ \t]{0,4}\\{0,3}([rbfu]{0,2}(?:\"\"\"|'''|[\"'\x60]))?"
 )
 _TOLD = Regex(rb"(?:ords?|wd|wort|e\xffa|na)?(?: (?:is|was|are|lautet|ist|es|est|to))?:? ([\"'\x60])?")
 _SOMETHING_OF = Regex(

@@ -123,7 +123,7 @@ class Document:
             if field in FIELDS:
                 if type(item) is not str or not (item in WORDS or (field == "model" and item in self._clean_models)):
                     self._value(holder, field, None, item, free or _is_free(field, kind))
-            elif not free and (is_credential(fields, field) or (type(item) is str and is_untouched(fields, field, item))):
+            elif not free and (is_credential(fields, field) or is_untouched(fields, field, item)):
                 self.not_scanned += 1
             else:
                 name = field if isinstance(field, str) else str(field)

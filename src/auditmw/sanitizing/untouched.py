@@ -17,8 +17,10 @@ _MEDIA: Final = ("image/", "application/pdf", "audio/", "video/")
 _BASE64: Final = string.ascii_letters.encode() + string.digits.encode() + b"+/=\r\n"
 
 
-def is_untouched(owner: Mapping[Any, Any], field: object, value: str) -> bool:
-    """Whether this text of a block is encrypted, or the Base64 of a picture, sound or PDF."""
+def is_untouched(owner: Mapping[Any, Any], field: object, value: object) -> bool:
+    """Whether this value of a block is a text that is encrypted, or the Base64 of a picture, sound or PDF."""
+    if type(value) is not str:
+        return False
     if field in _BINARY_FIELDS:
         return owner.get("type") != "text" and _is_binary(value)
     return isinstance(field, str) and field.startswith("encrypted_")
