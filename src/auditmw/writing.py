@@ -22,10 +22,13 @@ from auditmw.flushes import Flushes
 from auditmw.intake import Intake
 from auditmw.opening import UNUSABLE, Opening
 from auditmw.prices import PriceBook
-from auditmw.stores.protocol import Store
+from auditmw.stores.protocol import Batch, Store
 
 BATCH_ENTRIES: Final = 200
 """More in one transaction would hold the interpreter lock for longer than the application's loop may wait."""
+BEHIND_ENTRIES: Final = 2_000
+LARGE_BATCH_ENTRIES: Final = 1_000
+"""In one transaction while so many wait: each costs its turns at locks, of the interpreter and of other processes."""
 GATHER_SECONDS: Final = 0.05
 IDLE_SECONDS: Final = 0.25
 SHIPPED_SECONDS: Final = 0.02
@@ -76,8 +79,7 @@ class Writing:
             give_up=self._out_of_time,
             pause=self._pause,
         )
-        take = partial(intake.take, BATCH_ENTRIES)
-        self._conveyor = Conveyor(self._delivery, take, partial(take, whole=True))
+        self._conveyor = Conveyor(self._delivery, self._take, partial(self._take, whole=True))
 
     async def run(self) -> None:
         """Work until there is nothing left to do, or no time."""
@@ -181,6 +183,10 @@ class Writing:
         if batch is not None:
             self._intake.acknowledge(batch.last_seq)
         return batch is not None
+
+    def _take(self, *, whole: bool = False) -> Batch | None:
+        behind = self._intake.waiting >= BEHIND_ENTRIES
+        return self._intake.take(LARGE_BATCH_ENTRIES if behind else BATCH_ENTRIES, whole=whole)
 
     async def _sleep(self, seconds: float) -> None:
         self.asleep = True  # first: from here on whoever adds an entry wakes it, and what was added before is seen
