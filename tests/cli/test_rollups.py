@@ -1,4 +1,6 @@
 import json
+import sqlite3
+from contextlib import closing
 
 
 def test_rollups_are_made_anew_and_reports_say_the_same(auditmw, db):
@@ -20,3 +22,15 @@ def test_the_new_reports_answer_from_a_trail(auditmw, db):
     for name in ("latency", "cache", "attempts", "coverage"):
         rows = [json.loads(line) for line in auditmw("report", name, "--format", "json", db=db).out.splitlines()]
         assert rows, name
+
+
+def test_rollups_are_not_rebuilt_unasked_where_entries_have_gone(auditmw, db):
+    with closing(sqlite3.connect(db.removeprefix("sqlite:///"), isolation_level=None)) as trail:
+        trail.execute("DELETE FROM audit_entries WHERE leaf_index < 2")
+    before = auditmw("report", "cost", "--format", "json", db=db).out
+    refused = auditmw("rollups", "rebuild", db=db)
+    assert refused.code == 3
+    assert "the first 2 entries" in refused.err
+    assert "--yes" in refused.err
+    assert auditmw("report", "cost", "--format", "json", db=db).out == before
+    assert auditmw("rollups", "rebuild", "--yes", db=db).code == 0

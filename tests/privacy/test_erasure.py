@@ -15,6 +15,7 @@ from auditmw.journal import Journal
 from auditmw.log.disclosure import EntryProof
 from auditmw.log.keys import Ed25519Signer
 from auditmw.log.note import Note
+from auditmw.privacy.changes import set_policy
 from auditmw.privacy.control import ControlLog
 from auditmw.privacy.erasure import Erasure
 from auditmw.privacy.holds import add_hold, release_hold
@@ -344,3 +345,60 @@ def test_the_log_names_what_it_erased_in_few_runs(trail, make_entry, erase):
     runs = [entry.metadata["leaves"] for entry in trail.controls("erase")]
     assert [len(found) for found in runs] == [10, 10]
     assert trail.verify().findings == []
+
+
+def set_aside(log, make_entry, **fields):
+    log.journal_dir.mkdir(parents=True, exist_ok=True)
+    path = log.journal_dir / "set_aside.jsonl"
+    entry = make_entry(1, **fields)
+    path.write_bytes(msgspec.json.encode({"error": "e", "entry": list(structs.astuple(entry))}) + b"\n")
+    return path
+
+
+def test_a_hold_keeps_an_entry_that_was_set_aside(trail, make_entry, erase, log, privacy):
+    path = set_aside(log, make_entry)
+    hold = add_hold(log, privacy, "claim", user_id="alice")
+    receipt = erase()
+    assert (receipt.answer, receipt.set_aside) == ("deferred", 0)
+    assert b"alice" in path.read_bytes()
+    release_hold(log, privacy, hold.id)
+    receipt = erase()
+    assert (receipt.answer, receipt.set_aside) == ("erased", 1)
+    assert b"alice" not in path.read_bytes()
+
+
+def test_a_floor_keeps_an_entry_that_was_set_aside(trail, make_entry, erase, log, privacy):
+    path = set_aside(log, make_entry)
+    set_policy(log, privacy, read_policy("hipaa"))
+    receipt = erase()
+    assert (receipt.answer, receipt.set_aside) == ("partly", 0)
+    assert b"alice" in path.read_bytes()
+
+
+@pytest.mark.parametrize("moment", ["nonsense", -5, 10**30, None])
+def test_an_entry_that_was_set_aside_for_its_time_is_erased_too(trail, make_entry, erase, log, privacy, moment):
+    path = set_aside(log, make_entry, timestamp_us=moment)
+    set_policy(log, privacy, read_policy("hipaa"))
+    assert erase().set_aside == 1
+    assert b"alice" not in path.read_bytes()
+
+
+def test_rollups_forget_the_users_whose_names_go_with_a_subject(trail, make_entry, log, privacy):
+    trail.append("w", [make_entry(n, user_id="bob", subject="s1" if n else None) for n in range(4)])
+    trail.roll()
+    assert trail.rolled() == [("bob", 4)]
+    assert Erasure(log, privacy, wait_seconds=5).run(Person(subject="s1")).answer == "erased"
+    assert trail.rolled() == [("", 3), ("bob", 1)]
+
+
+def test_a_hold_that_comes_while_an_erasure_runs_keeps_what_it_covers(trail, make_entry, log, privacy, monkeypatch):
+    monkeypatch.setattr("auditmw.privacy.person._PAGE", 5)
+    trail.append("w", [make_entry(n) for n in range(20)])
+
+    def hold(step):
+        if step == "erase":
+            privacy.set_setting("hold/h", {"id": "h", "reason": "claim", "user_id": "alice"})
+
+    receipt = Erasure(log, privacy, wait_seconds=5, on_step=hold).run(ALICE)
+    assert receipt.answer == "deferred"
+    assert trail.select("SELECT count(*) FROM audit_entries WHERE user_id = 'alice' AND kind <> 'control'") == [(15,)]

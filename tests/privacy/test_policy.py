@@ -143,3 +143,20 @@ def test_only_allowed_metadata_is_admitted_and_a_purpose_is_filled_in(own):
     control = AuditEntry(request_id="r", timestamp_us=0, kind="control", metadata={"count": 1})
     assert policy.admit(control) is control
     assert read_policy("standard").admit(entry) is entry
+
+
+def test_a_ceiling_of_ones_own_leaves_the_floor_of_the_base(own):
+    policy = read_policy(own('name = "clinic"\nbase = "hipaa"\n[classes.who]\ngone = "8 years"'))
+    assert bounds(policy)["who"] == (["6 years"], ["8 years"])
+
+
+def test_a_shorter_floor_than_the_laws_is_refused_and_a_longer_one_is_not(own):
+    text = 'name = "clinic"\nbase = "hipaa"\n[classes.who]\nkept = "{} years"'
+    with pytest.raises(ConfigurationError, match="hipaa keeps who for 6 years at least"):
+        read_policy(own(text.format(5)))
+    assert bounds(read_policy(own(text.format(7))))["who"] == (["7 years"], [])
+
+
+def test_a_class_that_is_no_table_is_refused(own):
+    with pytest.raises(ConfigurationError, match="is no policy"):
+        read_policy(own('name = "clinic"\nbase = "hipaa"\n[classes]\nwho = "8 years"'))

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -125,6 +126,25 @@ def test_a_transaction_from_before_an_erasure_makes_it_partly_until_it_ends(
     assert "a transaction from before the erasure is still open" in receipt.kept[0]
     session("ROLLBACK")
     assert Erasure(log, privacy, wait_seconds=30).run(ALICE).answer == "erased"
+
+
+def test_a_process_that_goes_on_with_an_erasure_rewrites_what_another_one_has_touched(
+    postgres, session, make_entry, log, privacy
+):
+    postgres.append("w", [make_entry(1, user_id="alice-of-the-first-page")])
+    session("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    session("SELECT count(*) FROM audit_entries")
+    person = Person(user_id="alice-of-the-first-page")
+    assert Erasure(log, privacy, wait_seconds=0.3).run(person).answer == "partly"
+    table = f"audit_entries_{datetime.now(UTC):%Y_%m}"
+    (before,) = postgres.select(f"SELECT relfilenode FROM pg_class WHERE relname = '{table}'")
+    other = open_privacy(postgres.url)
+    assert Erasure(log, other, wait_seconds=0.3).run(person).answer == "partly"
+    session("ROLLBACK")
+    assert Erasure(log, other, wait_seconds=30).run(person).answer == "erased"
+    assert other.settings("scrub/") == {}
+    other.close()
+    assert postgres.select(f"SELECT relfilenode FROM pg_class WHERE relname = '{table}'") != [before]
 
 
 def test_a_table_that_others_hold_is_named(postgres, session, make_entry, log, privacy):

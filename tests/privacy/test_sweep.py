@@ -288,3 +288,37 @@ def test_a_sweep_killed_between_any_two_steps_is_finished_once_by_the_next(trail
     assert (report.verdict, report.findings) == ("self-consistent", [])
     cuts = [entry.metadata["first_leaf"] for entry in trail.controls("retain") if "first_leaf" in entry.metadata]
     assert cuts == sorted(set(cuts))
+
+
+@pytest.mark.parametrize("step", ["declare cut", "delete", "erase classes"])
+def test_a_hold_that_comes_while_a_sweep_runs_keeps_what_it_covers(trail, make_entry, log, privacy, step):
+    trail.append("w", [make_entry(n, user_id="alice" if n % 2 else "bob") for n in range(60)])
+    set_policy(log, privacy, SHORT)
+    log.clock = FakeClock(NOW + timedelta(days=31))
+    others = open_privacy(trail.url)
+    came = []
+
+    def hold(name):
+        if name == step and not came:
+            came.append(len(trail.entries(user_id="alice")))
+            others.set_setting("hold/h", {"id": "h", "reason": "claim", "user_id": "alice"})
+
+    if step == "erase classes":
+        log.clock = FakeClock(NOW + timedelta(days=12))
+    swept = Sweep(log, privacy, confirmed=True, batch=10, on_step=hold).run()
+    others.close()
+    assert came
+    assert not swept.done
+    kept = len(trail.entries(user_id="alice"))
+    assert kept >= came[0] - 10  # no more than the step that had begun
+    Sweep(log, privacy, confirmed=True).run()
+    assert len(trail.entries(user_id="alice")) == kept
+    assert trail.verify().findings == []
+
+
+def test_names_go_from_the_rollups_with_whole_entries_though_who_has_no_ceiling(trail, entries, sweep, log, privacy):
+    set_policy(log, privacy, Policy("short", classes={"core": Bounds(gone="30 days")}))
+    assert {user for user, _ in trail.rolled()} == {"alice", "bob"}
+    sweep(60)
+    assert trail.entries() == []
+    assert trail.rolled() == [("", 12)]

@@ -46,8 +46,9 @@ def test_what_was_dropped_is_counted_as_the_trail_says(asked):
 
 
 def test_numbers_missing_between_two_that_are_here_are_a_gap(make, asked):
-    entries = [make(writer="w", seq=seq, usage_complete=True, input_hash="h") for seq in (3, 4, 9)]
-    entries += [make(writer="v", seq=seq, kind="function") for seq in (1, 3)]
+    numbers = enumerate((3, 4, 9))
+    entries = [make(writer="w", seq=seq, leaf_index=leaf, usage_complete=True, input_hash="h") for leaf, seq in numbers]
+    entries += [make(writer="v", seq=seq, leaf_index=leaf, kind="function") for leaf, seq in ((3, 1), (4, 3))]
     rows = {row.what: row.count for row in coverage(entries, asked()).rows}
     assert rows["gap"] == 5
 
@@ -55,3 +56,12 @@ def test_numbers_missing_between_two_that_are_here_are_a_gap(make, asked):
 def test_without_attempts_there_is_no_share(asked):
     (row,) = coverage([AuditEntry("c", 0, kind="control", action="lost")], asked()).rows
     assert row.share is None
+
+
+def test_a_number_that_may_be_of_an_entry_that_was_not_asked_for_is_no_gap(make, asked):
+    fields = {"usage_complete": True, "input_hash": "h"}
+    of_one_tenant = [make(writer="w", seq=seq, leaf_index=seq - 1, **fields) for seq in (1, 3, 5)]
+    assert "gap" not in {row.what for row in coverage(of_one_tenant, asked()).rows}
+    of_two_writers = [make(writer="w", seq=1, leaf_index=0, **fields), make(writer="v", seq=1, leaf_index=1, **fields)]
+    of_two_writers.append(make(writer="w", seq=4, leaf_index=3, **fields))
+    assert {row.what: row.count for row in coverage(of_two_writers, asked()).rows}["gap"] == 1

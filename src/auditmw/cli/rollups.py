@@ -16,6 +16,7 @@ from auditmw.cli.output import say
 from auditmw.errors import ConfigurationError
 from auditmw.rolling import roll
 from auditmw.stores import store_for
+from auditmw.stores.privacy import open_privacy
 from auditmw.stores.rollup_view import Extent
 from auditmw.stores.rollups import Rollups
 
@@ -34,14 +35,32 @@ class Action(StrEnum):
 
 def rollups(
     action: Annotated[Action, typer.Argument(help="Go on from where they are, or make them anew.")],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Rebuild though entries have gone, and with them their sums will.")
+    ] = False,
     db: DatabaseOption = None,
 ) -> int:
     """Bring the rollups up to the newest entry."""
     url = required(db)
     require_trail(url)
+    if action is Action.rebuild and not yes:
+        _require_all_entries(url)
     rolled = asyncio.run(_run(url, anew=action is Action.rebuild))
     say(f"{rolled:,} entries were rolled up; reports read sums now")
     return DONE
+
+
+def _require_all_entries(url: str) -> None:
+    store = open_privacy(url)
+    try:
+        first = store.first_leaf()
+    finally:
+        store.close()
+    if first:
+        raise ConfigurationError(
+            f"retention has removed the first {first:,} entries of this trail, and their sums cannot be made again: "
+            "calls and costs of that time would be gone from every report. If that is meant, give --yes"
+        )
 
 
 async def _run(url: str, *, anew: bool) -> int:

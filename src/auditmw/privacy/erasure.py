@@ -15,20 +15,21 @@ import msgspec
 from auditmw.entry import to_datetime, to_rfc3339
 from auditmw.log.declared import RESTRICTED
 from auditmw.log.findings import runs, without
-from auditmw.log.leaf import CLASSES, erase
+from auditmw.log.leaf import CLASSES, STORED_FIELDS, erase
 from auditmw.privacy.control import ControlLog
+from auditmw.privacy.holds import holds_of
 from auditmw.privacy.journals import erase_set_aside, is_set_aside, wait_for_journals
 from auditmw.privacy.person import Person, entries_of, is_known, require_one_tenant
 from auditmw.privacy.receipt import Answer, Receipt
 from auditmw.privacy.runs import declared, portions, total
 from auditmw.privacy.standing import Standing
 from auditmw.stores.filters import Condition
-from auditmw.stores.privacy import DeclaredEntry, ErasedRow, KeptRow, PrivacyStore, alone
+from auditmw.stores.privacy import UNSCRUBBED, DeclaredEntry, ErasedRow, KeptRow, PrivacyStore, alone
 
 PREFIX: Final = "erasure/"
 EXPORTS: Final = "export/"
-_SCRUB: Final = "unscrubbed"
-"""Set while something that was removed may still lie in the store's files."""
+_USER: Final = STORED_FIELDS.index("user_id")
+_TENANT: Final = STORED_FIELDS.index("tenant")
 _PAGE: Final = 2000
 _MOST_PASSES: Final = 10
 
@@ -42,6 +43,8 @@ class Request(msgspec.Struct, kw_only=True):
     searched: bool = False
     """Whether all that there was of the person then is gone or bears this id: what they do later is no part of it."""
     set_aside: int = 0
+    users: list[tuple[str, str | None]] = []
+    """Users, with their tenants, whose names go with a subject's entries, and so from what the rollups say."""
 
 
 class Erasure:
@@ -103,22 +106,22 @@ class Erasure:
         kept = self._wait(request.person)
         before = self._declarations(request)
         answer: Answer = "erased"
-        for number in range(_MOST_PASSES):
+        for _ in range(_MOST_PASSES):
             found = self._pass(request)
-            if number == 0:
-                self._step("set aside")
-                request.set_aside += erase_set_aside(self._log.journal_dir, request.person)
-                self._save(request)
             if not found.erased:
                 request.searched = not kept and not found.shared
                 break
         else:
             kept.append("new entries came as fast as old ones went")
-        if request.person.user_id is not None:
+        self._step("set aside")
+        request.set_aside += erase_set_aside(self._log.journal_dir, request.person, found.keeps)
+        self._save(request)
+        person = request.person
+        for user_id, tenant in [*request.users, *([(person.user_id, person.tenant)] if person.user_id else [])]:
             self._step("rollups")
-            self._log.forget_user(request.person.user_id, request.person.tenant)
+            self._log.forget_user(user_id, tenant)
         kept += found.reasons()
-        if self._declarations(request) != before or self._store.settings(_SCRUB):
+        if self._declarations(request) != before or self._store.settings(UNSCRUBBED):
             self._step("scrub")
             kept += self._scrub()
         if kept:
@@ -135,6 +138,8 @@ class Erasure:
         """Erase what may go now, and restrict what may not."""
         found = Standing.of(self._store, to_datetime(self._now_us()).date())
         for rows in self._entries(request):
+            found.holds = holds_of(self._store)  # one may have come since
+            self._note_users(request, rows)
             going, kept = found.sort(rows)
             found.shared |= any(row.restricted not in {None, request.id} for row in kept)
             unmarked = [row for row in kept if row.restricted is None]
@@ -147,6 +152,13 @@ class Erasure:
                 [row for row in rows if row.restricted == request.id and row.leaf_index not in kept_at], None
             )
         return found
+
+    def _note_users(self, request: Request, rows: list[KeptRow]) -> None:
+        users = {(row.values[_USER], row.values[_TENANT]) for row in rows if row.values[_USER] is not None}
+        new = users.difference(map(tuple, request.users))
+        if new and request.person.user_id is None:
+            request.users += sorted(new, key=repr)
+            self._save(request)
 
     def _entries(self, request: Request) -> Iterator[list[KeptRow]]:
         """The entries that the request is about, page by page: those that bear its id, and all others of the person.
@@ -169,7 +181,7 @@ class Erasure:
     def _erase(self, request: Request, classes: int, rows: list[KeptRow]) -> None:
         self._declare(request, [c.name for c in CLASSES if c.bit & classes], rows)
         self._step("erase")
-        self._store.set_setting(_SCRUB, True)
+        self._store.set_setting(UNSCRUBBED, True)
         self._store.erase([ErasedRow(row, *erase(row.values, row.salts, row.erased, classes)) for row in rows], classes)
 
     def _declare(self, request: Request, names: list[str], rows: list[KeptRow]) -> None:
@@ -197,7 +209,7 @@ class Erasure:
         self._save(request)
         if answer == "erased":
             self._step("forget")
-            self._store.set_setting(_SCRUB, True)
+            self._store.set_setting(UNSCRUBBED, True)
             self._store.delete_setting(PREFIX + request.id)
             self._scrub_rest()
         return receipt
@@ -210,14 +222,14 @@ class Erasure:
         return not said or said[-1].leaf_index < answers[-1].leaf_index
 
     def _scrub_rest(self) -> None:
-        if self._store.settings(_SCRUB):
+        if self._store.settings(UNSCRUBBED):
             self._step("scrub rest")
             self._scrub()
 
     def _scrub(self) -> list[str]:
         problems = self._store.scrub(self._wait_seconds)
         if not problems:
-            self._store.delete_setting(_SCRUB)
+            self._store.delete_setting(UNSCRUBBED)
         return problems
 
     def _save(self, request: Request) -> None:

@@ -42,7 +42,7 @@ def _erase_range(job: Job, names: list[str], at: int, until: int) -> int:
     """Erase these classes in a run of entries; returns the leaf before which all of it is done."""
     classes = sum(c.bit for c in CLASSES if c.name in names)
     held_at: int | None = None
-    while not job.pace.over:
+    while not job.pace.over and job.holds_stand():
         rows = job.store.rows([], at, until, job.pace.size)
         if not rows:
             at = until

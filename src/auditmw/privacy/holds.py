@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -10,12 +11,12 @@ from uuid import uuid4
 import msgspec
 
 from auditmw.entry import to_us
-from auditmw.errors import ConfigurationError
+from auditmw.errors import ConfigurationError, StoreUnavailable
 from auditmw.log.findings import Run, runs
 from auditmw.log.leaf import STORED_FIELDS
 from auditmw.privacy.control import ControlLog
 from auditmw.stores.filters import Condition
-from auditmw.stores.privacy import KeptRow, PrivacyStore
+from auditmw.stores.privacy import KeptRow, PrivacyStore, alone
 
 PREFIX: Final = "hold/"
 PROGRESS: Final = "retention/progress"
@@ -105,6 +106,8 @@ def add_hold(
     if hold.since_us is not None and hold.until_us is not None and hold.since_us >= hold.until_us:
         raise ConfigurationError(f"a hold from {since} to {until} covers no time: exchange them")
     store.set_setting(PREFIX + hold.id, msgspec.to_builtins(hold))  # first: what is on record is in force
+    with suppress(StoreUnavailable), alone(store):
+        pass  # a step of retention that began before is over, and none begins without having seen the hold
     scope = sorted(set(msgspec.to_builtins(hold)) - {"id", "reason"})
     log.declare("hold", subject=user_id, tenant=tenant, hold=hold.id, scoped_by=scope)
     return hold

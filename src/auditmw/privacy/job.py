@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from auditmw.privacy.control import ControlLog
-from auditmw.privacy.holds import Hold
+from auditmw.privacy.holds import Hold, holds_of
 from auditmw.privacy.policy import Policy
 from auditmw.privacy.retention import ClassRules
 from auditmw.stores.privacy import PrivacyStore
@@ -74,6 +74,10 @@ class Job(NamedTuple):
     pace: Pace
     swept: Swept
     on_step: Callable[[str], None]
+
+    def holds_stand(self) -> bool:
+        """Whether the holds are those of when the run began: else it ends, and the next one works under the new."""
+        return holds_of(self.store) == list(self.holds)
 
     def why(self, classes: Sequence[str]) -> dict[str, Any]:
         """The policy and its rules that a declaration cites."""

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from auditmw.entry import AuditEntry
+from auditmw.entry import AuditEntry, to_us
 from auditmw.errors import JournalError
 from auditmw.journal.frame import HEADER, INTENT, SEALED, Damage
 from auditmw.journal.segment import parse_header, read_segment, segments_of
 from auditmw.journal.state import writers
+from auditmw.log.leaf import STORED_FIELDS
 from auditmw.privacy.person import Person
 from auditmw.sealing import decode
 
 _SET_ASIDE: Final = "set_aside*.jsonl"
 _FIELDS: Final = AuditEntry.__struct_fields__
 _ABOUT: Final = ("user_id", "subject", "tenant", "kind")
+_LATEST_US: Final = to_us(datetime.max.replace(tzinfo=UTC))
 _POLL_SECONDS: Final = 0.1
 
 
@@ -39,10 +42,15 @@ def is_set_aside(directory: Path | None, person: Person) -> bool:
     return any(True for _ in _set_aside(directory, person))
 
 
-def erase_set_aside(directory: Path | None, person: Person) -> int:
-    """Overwrite, in place, the entries of the person that were set aside; a writer may append meanwhile."""
+def erase_set_aside(directory: Path | None, person: Person, keeps: Callable[[Sequence[Any]], bool]) -> int:
+    """Overwrite, in place, the entries of the person that were set aside; a writer may append meanwhile.
+
+    `keeps` tells of an entry, as stored values, whether it must stay.
+    """
     count = 0
-    for path, offset, length in list(_set_aside(directory, person)):
+    for path, offset, length, fields in list(_set_aside(directory, person)):
+        if keeps([fields.get(name) for name in STORED_FIELDS]):
+            continue
         with path.open("r+b") as file:
             file.seek(offset)
             file.write(b'{"erased":true}'.ljust(length))
@@ -77,21 +85,23 @@ def _entries(directory: Path, writer: bytes) -> Iterator[AuditEntry]:
             continue
 
 
-def _set_aside(directory: Path | None, person: Person) -> Iterator[tuple[Path, int, int]]:
-    """File, offset and length of each line that holds an entry of the person."""
+def _set_aside(directory: Path | None, person: Person) -> Iterator[tuple[Path, int, int, dict[str, Any]]]:
+    """File, offset and length of each line that holds an entry of the person, and the entry's fields."""
     for path in [] if directory is None else sorted(directory.glob(_SET_ASIDE)):
         offset = 0
         for line in path.read_bytes().splitlines(keepends=True):
-            if _is_of(line, person):
-                yield path, offset, len(line.rstrip(b"\n"))
+            fields = _fields_of(line)
+            if fields is not None and person.concerns(**{name: fields[name] for name in _ABOUT}):
+                yield path, offset, len(line.rstrip(b"\n")), fields
             offset += len(line)
 
 
-def _is_of(line: bytes, person: Person) -> bool:
+def _fields_of(line: bytes) -> dict[str, Any] | None:
     try:
         fields: dict[str, Any] = dict(zip(_FIELDS, msgspec.json.decode(line)["entry"], strict=False))
-        if not fields.keys() >= set(_ABOUT):
-            return False
     except (msgspec.DecodeError, KeyError, TypeError):
-        return False
-    return person.concerns(**{name: fields[name] for name in _ABOUT})
+        return None
+    if not fields.keys() >= {*_ABOUT, "timestamp_us"}:
+        return None
+    moment = fields["timestamp_us"]  # of an entry that no store took, which may hold anything
+    return fields | {"timestamp_us": moment if type(moment) is int and 0 <= moment <= _LATEST_US else 0}

@@ -24,7 +24,7 @@ from auditmw.canonical import canonical_json
 from auditmw.entry import FIELD_CLASSES, AuditEntry
 from auditmw.errors import ConfigurationError
 from auditmw.privacy.periods import Period
-from auditmw.privacy.retention import ClassRules, Rule, check
+from auditmw.privacy.retention import ClassRules, Rule, check, outlasts
 
 CLASS_NAMES: Final = ("core", *FIELD_CLASSES, "content")
 SHIPPED: Final = ("standard", "hipaa", "gdpr")
@@ -172,11 +172,27 @@ def _own(path: Path) -> Policy:
         return _convert(data, str(path))
     if base not in SHIPPED:
         raise ConfigurationError(f"{path}: there is no base {base!r}: use {', '.join(SHIPPED)}")
-    below = _shipped(base).to_data()
-    classes = {**below.pop("classes"), **data.pop("classes", {})}
+    shipped = _shipped(base)
+    below, own = shipped.to_data(), data.pop("classes", {})
     if base == "hipaa" and data.get("content", "refused") != "refused":
         raise ConfigurationError(f"{path}: hipaa never stores content: leave `content` out")
-    return _convert({**below, **data, "classes": classes}, str(path))
+    classes = below.pop("classes")
+    for name, bounds in own.items():  # a ceiling of one's own leaves the floor of the base where it is
+        classes[name] = {**classes.get(name, {}), **bounds} if isinstance(bounds, dict) else bounds
+    policy = _convert({**below, **data, "classes": classes}, str(path))
+    if base == "hipaa":
+        _check_floors(policy, shipped, path)
+    return policy
+
+
+def _check_floors(policy: Policy, base: Policy, path: Path) -> None:
+    """Refuse a policy that keeps a class for a shorter time than the law behind its base."""
+    for name, bounds in base.classes.items():
+        kept = policy.classes[name].kept
+        if bounds.kept is not None and (kept is None or outlasts(Period.parse(bounds.kept), Period.parse(kept))):
+            raise ConfigurationError(
+                f"{path}: {base.name} keeps {name} for {bounds.kept} at least: leave `kept` out, or lengthen it"
+            )
 
 
 def _convert(data: Any, where: str) -> Policy:

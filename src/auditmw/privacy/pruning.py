@@ -28,7 +28,7 @@ def prune(job: Job, cut: Cut) -> None:
     elif cut.rows > known.size:
         return
     removed: int | None = 0
-    while removed is not None and not job.pace.over:
+    while removed is not None and not job.pace.over and job.holds_stand():
         job.on_step("delete")
         started = time.monotonic()
         removed = job.store.delete_before(cut.rows, job.pace.size)

@@ -103,13 +103,14 @@ def check(classes: Mapping[str, ClassRules]) -> None:
     for rules in classes.values():
         for floor in rules.floors:
             for ceiling in (*rules.ceilings, *core.ceilings):
-                if _outlasts(floor.period, ceiling.period):
+                if outlasts(floor.period, ceiling.period):
                     raise ConfigurationError(
                         f"two rules contradict each other: [{floor}] and [{ceiling}]. "
                         "Shorten the first or lengthen the second"
                     )
 
 
-def _outlasts(floor: Period, ceiling: Period) -> bool:
+def outlasts(floor: Period, ceiling: Period) -> bool:
+    """Whether, beginning on some day, the first of them ends later than the second."""
     days = (_CYCLE_START + timedelta(days=number) for number in range(_LEAP_CYCLE))
     return any(floor.end(day) > ceiling.end(day) for day in days)

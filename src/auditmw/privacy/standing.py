@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -17,6 +17,8 @@ from auditmw.privacy.retention import ClassRules, decide
 from auditmw.stores.privacy import KeptRow, PrivacyStore
 
 _STORED_AT: Final = STORED_FIELDS.index("stored_at_us")
+_TIMESTAMP: Final = STORED_FIELDS.index("timestamp_us")
+_ALL: Final = sum(c.bit for c in CLASSES)
 
 
 class Standing(msgspec.Struct):
@@ -58,6 +60,16 @@ class Standing(msgspec.Struct):
         self.kept += len(kept)
         return going, kept
 
+    def keeps(self, values: Sequence[Any]) -> bool:
+        """Whether a hold or a floor keeps an entry that was set aside and never stored; counted as those that were.
+
+        It has no salts of its own, so that all of it stays or all of it goes; its age counts from when it was made.
+        """
+        held = any(hold.covers(values) for hold in self.holds)
+        floors = held or self._floors(to_datetime(values[_TIMESTAMP]).date(), _ALL)
+        self.held += held
+        return bool(floors)
+
     def reasons(self) -> list[str]:
         """What keeps the rest, in words."""
         return [
@@ -66,7 +78,9 @@ class Standing(msgspec.Struct):
         ]
 
     def _under_a_floor(self, row: KeptRow, classes: int) -> int:
-        stored = to_datetime(row.values[_STORED_AT]).date()
+        return self._floors(to_datetime(row.values[_STORED_AT]).date(), classes)
+
+    def _floors(self, stored: date, classes: int) -> int:
         staying = 0
         for c in CLASSES:
             decision = decide(self.rules.get(c.name, ClassRules()), stored, self.today, erasure=True)

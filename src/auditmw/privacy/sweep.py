@@ -20,7 +20,7 @@ from auditmw.privacy.holds import PROGRESS, holds_of
 from auditmw.privacy.job import MOST_AT_ONCE, Job, Pace, Swept
 from auditmw.privacy.policy import SETTING, Policy, policy_of
 from auditmw.privacy.pruning import prune
-from auditmw.privacy.retention import expired_before
+from auditmw.privacy.retention import expired_before, row_expired_before
 from auditmw.stores.privacy import PrivacyStore, alone
 
 LAST: Final = "retention/last"
@@ -106,7 +106,7 @@ def _check_clock(store: PrivacyStore, now_us: int) -> None:
 
 def _forget_users(job: Job) -> None:
     """Names go from the rollups when they have gone from the entries, once a day; the sums stay."""
-    before = expired_before(job.rules["who"], job.today)
+    before = max(expired_before(job.rules["who"], job.today), row_expired_before(job.rules, job.today))
     progress: dict[str, int] = job.store.settings(PROGRESS).get(PROGRESS, {})
     if progress.get(_NAMES) == before.toordinal():
         return

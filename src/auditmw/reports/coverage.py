@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, Final
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -13,6 +15,13 @@ from auditmw.reports.columns import Answer, Column
 from auditmw.reports.grouping import columns_for
 from auditmw.reports.report import Question, Report
 from auditmw.rollups.calls import is_unpriced
+
+
+class Place(NamedTuple):
+    """Where an entry is: its writer's number, and its leaf."""
+
+    seq: int
+    leaf_index: int
 
 
 class CoverageRow(msgspec.Struct, kw_only=True):
@@ -55,13 +64,14 @@ def coverage(entries: Iterable[AuditEntry], question: Question) -> Answer:
     """What is missing, what there is most of first; `recorded` is the denominator."""
     columns_for(question.by)
     counts: dict[str, int] = dict.fromkeys(_MEANINGS, 0)
-    runs: dict[str, list[int]] = {}
+    runs: dict[str, list[Place]] = {}
     for entry in entries:
-        if entry.writer is not None and entry.seq is not None:
-            runs.setdefault(entry.writer, []).append(entry.seq)
+        if entry.writer is not None and entry.seq is not None and entry.leaf_index is not None:
+            runs.setdefault(entry.writer, []).append(Place(entry.seq, entry.leaf_index))
         for what in _of_control(entry) if entry.kind == "control" else _of_attempt(entry):
             counts[what] += _times(entry) if what == "dropped" else 1
-    counts["gap"] = sum(_missing(numbers) for numbers in runs.values())
+    leaves = sorted(place.leaf_index for places in runs.values() for place in places)
+    counts["gap"] = sum(_missing(sorted(places), leaves) for places in runs.values())
     recorded = counts["recorded"]
     rows = [
         CoverageRow(what=what, count=count, of=recorded, meaning=_MEANINGS[what])
@@ -97,9 +107,18 @@ def _of_attempt(entry: AuditEntry) -> Iterable[str]:
         yield "with audit errors"
 
 
-def _missing(numbers: list[int]) -> int:
-    """How many numbers lie between the first and the last and are not there."""
-    return max(numbers) - min(numbers) + 1 - len(set(numbers))
+def _missing(places: list[Place], leaves: list[int]) -> int:
+    """How many numbers of one writer are missing, for certain, among these entries of its and of others.
+
+    A number that is not seen may be that of an entry that was not asked for: of another tenant, or a call that began
+    before what was asked about. So many can be as there are leaves that are not seen between those of its neighbours.
+    """
+    missing = 0
+    for before, after in pairwise(places):
+        seen = bisect(leaves, after.leaf_index) - bisect(leaves, before.leaf_index)
+        unseen = after.leaf_index - before.leaf_index - seen
+        missing += max(0, after.seq - before.seq - 1 - unseen)
+    return missing
 
 
 REPORT: Final = Report(

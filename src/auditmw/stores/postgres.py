@@ -19,7 +19,7 @@ from auditmw.stores.columns import COLUMNS, to_entry
 from auditmw.stores.filters import BY_CALL, conditions, restriction
 from auditmw.stores.growth import FIRST_SEQ
 from auditmw.stores.postgres_append import Appending, TooEarly
-from auditmw.stores.postgres_connection import WRITE_SECONDS, PostgresUrl, explained, hang_up
+from auditmw.stores.postgres_connection import PostgresUrl, explained, hang_up
 from auditmw.stores.postgres_heads import PostgresHeads
 from auditmw.stores.postgres_rollups import PostgresRollups
 from auditmw.stores.postgres_rows import (
@@ -150,7 +150,7 @@ class PostgresStore:
         async with self._writing:
             with explained(self._url):
                 if self._writer is None or self._writer.is_closed():
-                    self._writer = await self._url.connect(WRITE_SECONDS)
+                    self._writer = await self._url.connect_to_write()
                     await prepare_schema(self._writer, read_only=True)
                 try:
                     yield self._writer

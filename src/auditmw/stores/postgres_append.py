@@ -13,16 +13,15 @@ from typing import Any, Final
 
 import asyncpg
 
-from auditmw.entry import to_datetime, to_us
+from auditmw.entry import to_us
 from auditmw.errors import PoisonEntry
 from auditmw.log.merkle import Frontier
 from auditmw.stores.ahead import Ready
-from auditmw.stores.columns import REQUEST_ID, Leaf, content_rows, places_of
+from auditmw.stores.columns import REQUEST_ID, Leaf, content_rows
 from auditmw.stores.filled import FilledColumns
 from auditmw.stores.growth import FIRST_SEQ, already_stored, fills_tile, grow, tile_start
 from auditmw.stores.postgres_rows import NAMES, leaf_hashes
 
-_TIMES: Final = places_of("time")
 _NAMES: Final = list(NAMES.values())
 _OWN: Final = ("writer_id", "stored_at", "salts")
 _KNOWN: Final = """
@@ -72,7 +71,7 @@ class Appending:
             self._columns.cover(leaf.row for leaf in leaves)
             columns = [*_OWN, *(_NAMES[place] for place in self._columns.places)]
             with _explained(leaves, known):
-                await copy_entries(db, self._records(leaves, writer["id"], stored_at), columns)
+                await copy_entries(db, self._records(leaves, writer["id"], to_us(stored_at)), columns)
             trail = trail or await db.fetchrow(_LOCK_TRAIL)
             if trail["stored_at"] > stored_at:
                 raise TooEarly
@@ -96,15 +95,10 @@ class Appending:
             )
         return len(hashes), to_us(stored_at)
 
-    def _records(self, leaves: Sequence[Leaf], writer_id: int, stored_at: datetime) -> Iterator[tuple[Any, ...]]:
+    def _records(self, leaves: Sequence[Leaf], writer_id: int, stored_at_us: int) -> Iterator[tuple[Any, ...]]:
         values_of = self._columns.values_of
-        times = [at for at, place in enumerate(self._columns.places) if place in _TIMES]
         for leaf in leaves:
-            values = list(values_of(leaf.row))
-            for at in times:
-                if values[at] is not None:
-                    values[at] = to_datetime(values[at])
-            yield (writer_id, stored_at, leaf.salts, *values)
+            yield (writer_id, stored_at_us, leaf.salts, *values_of(leaf.row))
 
 
 async def copy_entries(db: asyncpg.Connection, records: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> None:

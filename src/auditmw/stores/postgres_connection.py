@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
+from auditmw.entry import to_datetime, to_us
 from auditmw.errors import AuditError, ConfigurationError, SchemaMismatch, StoreError, StoreUnavailable
 
 CONNECT_SECONDS: Final = 10
 WRITE_SECONDS: Final = 60
 """A server that does not answer for so long is taken for lost; the batch is tried again on a new connection."""
 
+_EPOCH_US: Final = to_us(datetime(2000, 1, 1, tzinfo=UTC))
+"""PostgreSQL's binary times count from here."""
 _REFUSALS: Final = {"22", "23"}
 """SQLSTATE classes of values that a column, a constraint or a trigger does not take."""
 
@@ -51,6 +55,29 @@ class PostgresUrl(NamedTuple):
             command_timeout=answer_seconds,
             statement_cache_size=self.statement_cache_size,
         )
+
+    async def connect_to_write(self) -> asyncpg.Connection:
+        """A new connection that takes times as microseconds too: making datetimes of them costs a third of a COPY."""
+        db = await self.connect(WRITE_SECONDS)
+        try:
+            await db.set_type_codec(
+                "timestamptz", schema="pg_catalog", format="tuple", encoder=_time_sent, decoder=_time_received
+            )
+        except BaseException:
+            db.terminate()
+            raise
+        return db
+
+
+def _time_sent(moment: datetime | int) -> tuple[int]:
+    return ((to_us(moment) if isinstance(moment, datetime) else moment) - _EPOCH_US,)
+
+
+def _time_received(value: tuple[int]) -> datetime:
+    try:
+        return to_datetime(value[0] + _EPOCH_US)
+    except OverflowError:  # an infinite one, which only tampering can store
+        return datetime.max.replace(tzinfo=UTC)
 
 
 async def hang_up(db: asyncpg.Connection) -> None:

@@ -23,7 +23,7 @@ from auditmw.stores.postgres_connection import PostgresUrl, explained
 from auditmw.stores.postgres_pruning import delete_before, delete_unused, first_leaf, leaf_since
 from auditmw.stores.postgres_rows import ENTRIES, LEAF_HASHES, LEAF_INDEX, NAMES, VALUES
 from auditmw.stores.postgres_schema import prepare_schema
-from auditmw.stores.privacy import DeclaredEntry, ErasedRow, KeptContent, KeptRow, columns_of
+from auditmw.stores.privacy import UNSCRUBBED, DeclaredEntry, ErasedRow, KeptContent, KeptRow, columns_of
 
 _STORED_AT: Final = STORED_FIELDS.index("stored_at_us")
 _WRITER: Final = STORED_FIELDS.index("writer")
@@ -59,6 +59,10 @@ _OLD_SNAPSHOTS: Final = """
     SELECT count(*) FROM pg_stat_activity
     WHERE pid <> pg_backend_pid() AND datname = current_database() AND age(backend_xmin) > age($1::text::xid)
 """
+_SET: Final = "INSERT INTO audit_settings VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+_NOTE_LEFT: Final = _SET.replace("VALUES ($1, $2)", "SELECT $1, $2 FROM audit_settings WHERE name = $3")
+_LEFT: Final = "scrub/postgres"
+"""Which tables still hold what was erased in this process or another, and the transaction that must be seen by all."""
 _LOCK: Final = int.from_bytes(b"privacy", "big")
 _ALWAYS: Final = (
     *("audit_content", "audit_data_keys", "audit_settings"),
@@ -163,7 +167,9 @@ class PostgresPrivacy:
                 sql = "DELETE FROM audit_content WHERE leaf_index = ANY($1::bigint[]) RETURNING key_id"
                 await delete_unused(self._db, {key_id for (key_id,) in await self._db.fetch(sql, leaves)})
             self._last_change = str(await self._db.fetchval("SELECT pg_current_xact_id()::xid::text"))
-        self._touched |= {Month.of(stored_at).table for stored_at, *_ in places}
+            self._touched |= {Month.of(stored_at).table for stored_at, *_ in places}
+            left = canonical_json({"tables": sorted(self._touched), "last_change": self._last_change}).decode()
+            await self._db.execute(_NOTE_LEFT, _LEFT, left, UNSCRUBBED)  # another process may have to go on
 
     def delete_before(self, leaf: int, limit: int) -> int | None:
         """Remove whole entries: months as partitions, the rest in batches."""
@@ -173,11 +179,18 @@ class PostgresPrivacy:
     def scrub(self, seconds: float) -> list[str]:
         """Write the tables anew that hold what was removed, when nobody can see it any more."""
         deadline = time.monotonic() + seconds
+        left_before = self.settings(_LEFT).get(_LEFT)
+        if left_before is not None:
+            self._touched.update(left_before["tables"])
+            self._last_change = self._last_change or left_before["last_change"]
         while self._last_change is not None and self._all(_OLD_SNAPSHOTS, self._last_change)[0][0]:
             if time.monotonic() >= deadline:
                 return ["a transaction from before the erasure is still open, so that its rows cannot be vacuumed yet"]
             time.sleep(_PAUSE_SECONDS)
         left: list[str] = self._run(self._vacuum(deadline))
+        if not left:
+            self._touched.clear()
+            self.delete_setting(_LEFT)
         return left
 
     async def _vacuum(self, deadline: float) -> list[str]:
@@ -227,8 +240,7 @@ class PostgresPrivacy:
 
     def set_setting(self, name: str, value: Any) -> None:
         """Keep a setting."""
-        sql = "INSERT INTO audit_settings VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-        self._run(self._db.execute(sql, name, canonical_json(value).decode()))
+        self._run(self._db.execute(_SET, name, canonical_json(value).decode()))
 
     def delete_setting(self, name: str) -> None:
         """Remove a setting."""

@@ -18,6 +18,8 @@ from auditmw.log.leaf import CLASSES
 from auditmw.stores import load
 from auditmw.stores.filters import Condition
 
+UNSCRUBBED: Final = "unscrubbed"
+"""Set while something that an erasure has removed may still lie in the store's files."""
 LOCK_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 0.05
 _STORES: Final[dict[str, tuple[str, str]]] = {
