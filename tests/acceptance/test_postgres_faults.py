@@ -126,7 +126,7 @@ def test_a_server_that_answers_late_holds_up_no_call(proxy, database, tmp_path):
 
 
 def test_a_server_that_never_answers_again_is_given_up_and_the_batch_lands_once(proxy, database, tmp_path, monkeypatch):
-    monkeypatch.setattr("auditmw.stores.postgres.WRITE_SECONDS", 0.3)
+    monkeypatch.setattr("auditmw.stores.postgres_connection.WRITE_SECONDS", 0.3)
     held = 2
 
     def decide(data):
