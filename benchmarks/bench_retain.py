@@ -129,7 +129,7 @@ async def moved(url: str) -> AsyncIterator[Callable[[datetime], Awaitable[None]]
 def write(url: str, path: str) -> None:
     """Store batches until standard input ends; a line for each: when it began, and the seconds it took.
 
-    The trail's time is moved on by a second after every fifty, as it would go on by itself.
+    The trail's time is moved on by a second with every fiftieth, as it would go on by itself.
     """
     store = store_for(url)
     now = months_needed(datetime.now(UTC))[-1].start + timedelta(days=20)
@@ -141,13 +141,13 @@ def write(url: str, path: str) -> None:
             for seq in itertools.count(1, WRITTEN):
                 if select.select([sys.stdin], [], [], 0)[0]:
                     break
+                if seq // WRITTEN % 50 == 49:  # before a batch: the trail's time is that of its last entry
+                    now += timedelta(seconds=1)
+                    await move(now)
                 batch = Batch("new", seq, [make(10_000_000 + seq + n, now) for n in range(WRITTEN)])
                 started = time.monotonic()
                 await store.append(batch)
                 file.write(f"{started} {time.monotonic() - started}\n")
-                if seq // WRITTEN % 50 == 0:
-                    now += timedelta(seconds=1)
-                    await move(now)
                 await asyncio.sleep(PAUSE)
         await store.close()
 
