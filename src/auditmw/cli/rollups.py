@@ -22,7 +22,7 @@ from auditmw.stores.rollups import Rollups
 
 EXAMPLES: Final = (
     "auditmw rollups update     [dim]# what the writer may not do, where it may not read entries[/dim]",
-    "auditmw rollups rebuild    [dim]# from the first entry on; reports stay right meanwhile[/dim]",
+    "auditmw rollups rebuild    [dim]# from the first entry that is there; reports stay right meanwhile[/dim]",
 )
 
 

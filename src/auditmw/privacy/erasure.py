@@ -154,9 +154,10 @@ class Erasure:
         return found
 
     def _note_users(self, request: Request, rows: list[KeptRow]) -> None:
+        if request.person.user_id is not None:
+            return
         users = {(row.values[_USER], row.values[_TENANT]) for row in rows if row.values[_USER] is not None}
-        new = users.difference(map(tuple, request.users))
-        if new and request.person.user_id is None:
+        if new := users.difference(request.users):
             request.users += sorted(new, key=repr)
             self._save(request)
 
